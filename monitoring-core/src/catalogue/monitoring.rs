@@ -1,0 +1,53 @@
+//! The monitoring itself.
+
+use super::{Descriptor, Stability, Unit};
+
+/// The service that is measured.
+pub const TARGET_INFO: Descriptor =
+    Descriptor::gauge("target.info", Unit::Count("{target}"), "The service that this process is part of; always 1.")
+        .labels(&["service.name"])
+        .convention(Stability::Stable, "OpenTelemetry specification 1.60.0, Prometheus and OpenMetrics Compatibility");
+
+/// Series that a family holds.
+pub const MONITORING_SERIES: Descriptor =
+    Descriptor::gauge("monitoring.series", Unit::Count("{series}"), "Series held in memory by family.")
+        .labels(&["family"]);
+
+/// The memory of a family.
+pub const MONITORING_SERIES_BYTES: Descriptor =
+    Descriptor::gauge("monitoring.series.bytes", Unit::Bytes, "Memory that the series of a family take.")
+        .labels(&["family"]);
+
+/// What was folded into an overflow series.
+pub const MONITORING_SERIES_OVERFLOW: Descriptor = Descriptor::counter(
+    "monitoring.series.overflow",
+    Unit::Count("{record}"),
+    "Records that went to an overflow series because the family's budget of series was used up.",
+)
+.labels(&["family"]);
+
+/// Tenants that are registered.
+pub const MONITORING_TENANTS: Descriptor =
+    Descriptor::gauge("monitoring.tenants", Unit::Count("{tenant}"), "Tenants that are registered.");
+
+/// Registrations that found no room.
+pub const MONITORING_TENANTS_REFUSED: Descriptor = Descriptor::counter(
+    "monitoring.tenants.refused",
+    Unit::Count("{registration}"),
+    "Registrations of tenants that were refused because there are as many as MONITORING_MAX_TENANTS allows.",
+);
+
+/// What was not recorded because it was no legal value.
+pub const MONITORING_REJECTED_SAMPLES: Descriptor = Descriptor::counter(
+    "monitoring.rejected_samples",
+    Unit::Count("{sample}"),
+    "Values that were not recorded because they were illegal.",
+)
+.labels(&["reason"]);
+
+/// Collectors that failed.
+pub const MONITORING_COLLECT_FAILURES: Descriptor = Descriptor::counter(
+    "monitoring.collect.failures",
+    Unit::Count("{failure}"),
+    "Collectors that panicked during a scrape; the rest of the scrape was served.",
+);

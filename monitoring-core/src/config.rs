@@ -1,0 +1,344 @@
+//! How a [`Monitoring`](crate::Monitoring) is set up: by code, or by environment variables.
+
+use std::env::VarError;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::error::ConfigError;
+use crate::store::SeriesLimits;
+
+/// What a [`MonitoringBuilder`](crate::MonitoringBuilder) has been told.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) service_name: String,
+    pub(crate) enabled: bool,
+    pub(crate) metrics_address: SocketAddr,
+    pub(crate) metrics_token: Option<String>,
+    pub(crate) max_tenants: usize,
+    pub(crate) admit_verified: bool,
+    pub(crate) limits: SeriesLimits,
+    #[cfg(feature = "metrics")]
+    pub(crate) facade: bool,
+}
+
+/// The shortest bearer token: 16 characters of a random token are beyond guessing.
+const MIN_TOKEN: usize = 16;
+
+/// The most of anything that is counted here: enough for any process, and far from overflowing an index.
+const MAX_NUMBER: usize = 16_000_000;
+
+/// The most combinations of label values in a family.
+const MAX_COMBINATIONS: u32 = 1 << 20;
+
+impl Config {
+    pub(crate) fn new(service_name: &str) -> Self {
+        Self {
+            service_name: service_name.to_owned(),
+            enabled: true,
+            // The port that the OpenTelemetry specification gives a Prometheus exporter.
+            metrics_address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464),
+            metrics_token: None,
+            max_tenants: 10_000,
+            admit_verified: true,
+            limits: SeriesLimits::default(),
+            #[cfg(feature = "metrics")]
+            facade: true,
+        }
+    }
+
+    /// Takes over what the environment says; what it leaves out stays.
+    pub(crate) fn read(&mut self, environment: impl Fn(&str) -> Result<String, VarError>) -> Result<(), ConfigError> {
+        let variables = Variables(environment);
+        if let Some(name) = variables.text("OTEL_SERVICE_NAME")? {
+            self.service_name = name;
+        }
+        if let Some(disabled) = variables.text("OTEL_SDK_DISABLED")? {
+            // The specification wants any other value taken for `false`: the variable is shared with other SDKs.
+            self.enabled = boolean(disabled.trim()) != Some(true);
+        }
+        if let Some(host) = variables.parse("OTEL_EXPORTER_PROMETHEUS_HOST", HOST, host)? {
+            self.metrics_address.set_ip(host);
+        }
+        if let Some(port) = variables.parse("OTEL_EXPORTER_PROMETHEUS_PORT", PORT, |text| text.parse().ok())? {
+            self.metrics_address.set_port(port);
+        }
+        if let Some(token) = variables.text("MONITORING_METRICS_TOKEN")? {
+            self.metrics_token = Some(token);
+        }
+        if let Some(tenants) = variables.parse("MONITORING_MAX_TENANTS", NUMBER, number)? {
+            self.max_tenants = tenants;
+        }
+        if let Some(admit) = variables.parse("MONITORING_ADMIT_VERIFIED", "`true` or `false`", boolean)? {
+            self.admit_verified = admit;
+        }
+        if let Some(series) = variables.parse("MONITORING_SERIES_PER_FAMILY", NUMBER, number)? {
+            self.limits.per_family = series;
+        }
+        if let Some(series) = variables.parse("MONITORING_SERIES_PER_TENANT", NUMBER, number)? {
+            self.limits.per_tenant = series;
+        }
+        if let Some(combinations) = variables.parse("MONITORING_COMBINATIONS_PER_FAMILY", COMBINATIONS, combinations)? {
+            self.limits.combinations = combinations;
+        }
+        Ok(())
+    }
+
+    /// Whether the settings make sense together, wherever they came from.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |setting, expected| Err(ConfigError::Invalid { setting, expected });
+        if self.service_name.is_empty() || self.service_name.len() > 255 {
+            return invalid("OTEL_SERVICE_NAME", "a name of 1 to 255 bytes");
+        }
+        if self.metrics_token.as_ref().is_some_and(|token| !is_token(token)) {
+            return invalid("MONITORING_METRICS_TOKEN", TOKEN);
+        }
+        if self.max_tenants == 0 || self.max_tenants > MAX_NUMBER {
+            return invalid("MONITORING_MAX_TENANTS", NUMBER);
+        }
+        if self.limits.per_family == 0 || self.limits.per_family > MAX_NUMBER {
+            return invalid("MONITORING_SERIES_PER_FAMILY", NUMBER);
+        }
+        if self.limits.per_tenant == 0 {
+            return invalid("MONITORING_SERIES_PER_TENANT", NUMBER);
+        }
+        if self.limits.combinations == 0 || self.limits.combinations > MAX_COMBINATIONS {
+            return invalid("MONITORING_COMBINATIONS_PER_FAMILY", COMBINATIONS);
+        }
+        Ok(())
+    }
+}
+
+const HOST: &str = "an IP address to listen on, such as 127.0.0.1 (the default), or `localhost`";
+const PORT: &str = "a port from 0 (any free one) to 65535";
+const COMBINATIONS: &str = "a whole number from 1 to 1048576";
+const NUMBER: &str = "a whole number from 1 to 16000000";
+const TOKEN: &str = "16 to 4096 visible ASCII characters without a space or a line feed; a random one is best";
+
+/// Whether a client can send it in a header.
+fn is_token(token: &str) -> bool {
+    (MIN_TOKEN..=4096).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+fn host(text: &str) -> Option<IpAddr> {
+    if text == "localhost" { Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse().ok() }
+}
+
+fn combinations(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| (1..=MAX_COMBINATIONS).contains(number))
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|number| (1..=MAX_NUMBER).contains(number))
+}
+
+struct Variables<F>(F);
+
+impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
+    /// The variable's text; an empty one counts as unset, as the OpenTelemetry specification wants it.
+    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        match (self.0)(name) {
+            Ok(text) if text.is_empty() => Ok(None),
+            Ok(text) => Ok(Some(text)),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => Err(ConfigError::Invalid { setting: name, expected: "UTF-8 text" }),
+        }
+    }
+
+    fn parse<T>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        match self.text(name)? {
+            None => Ok(None),
+            Some(text) => match parse(text.trim()) {
+                Some(value) => Ok(Some(value)),
+                None => {
+                    let found = text.chars().take(64).collect();
+                    Err(ConfigError::Unreadable { setting: name, found, expected })
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::ffi::OsString;
+
+    use super::*;
+
+    /// The settings that `variables` make, and whether they make sense.
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        let mut config = Config::new("fallback");
+        config.read(|name| variables.get(name).map(|text| (*text).to_owned()).ok_or(VarError::NotPresent))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn message(variables: &[(&str, &str)]) -> String {
+        match read(variables) {
+            Ok(_) => panic!("{variables:?} should be refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn without_variables_the_defaults_stand() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.service_name, "fallback");
+        assert!(config.enabled && config.admit_verified);
+        assert_eq!(config.metrics_address, "127.0.0.1:9464".parse().unwrap());
+        assert_eq!(config.metrics_token, None);
+        assert_eq!(config.max_tenants, 10_000);
+        assert_eq!(config.limits, SeriesLimits { per_family: 100_000, per_tenant: 1_000, combinations: 16_384 });
+    }
+
+    #[test]
+    fn every_variable_sets_what_it_is_documented_to_set() {
+        let config = read(&[
+            ("OTEL_SERVICE_NAME", "billing"),
+            ("OTEL_SDK_DISABLED", "TRUE"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "::1"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+            ("MONITORING_METRICS_TOKEN", "0123456789abcdef"),
+            ("MONITORING_MAX_TENANTS", "16000000"),
+            ("MONITORING_ADMIT_VERIFIED", "False"),
+            ("MONITORING_SERIES_PER_FAMILY", "1"),
+            ("MONITORING_SERIES_PER_TENANT", " 7 "),
+        ])
+        .unwrap();
+        assert_eq!(config.service_name, "billing");
+        assert!(!config.enabled && !config.admit_verified);
+        assert_eq!(config.metrics_address, "[::1]:0".parse().unwrap());
+        assert_eq!(config.metrics_token.as_deref(), Some("0123456789abcdef"));
+        assert_eq!(config.max_tenants, 16_000_000);
+        assert_eq!((config.limits.per_family, config.limits.per_tenant), (1, 7));
+
+        let config = read(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost")]).unwrap();
+        assert_eq!(config.metrics_address, "127.0.0.1:9464".parse().unwrap());
+        let config = read(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0")]).unwrap();
+        assert_eq!(config.metrics_address, "0.0.0.0:9464".parse().unwrap());
+    }
+
+    const VARIABLES: [&str; 10] = [
+        "OTEL_SERVICE_NAME",
+        "OTEL_SDK_DISABLED",
+        "OTEL_EXPORTER_PROMETHEUS_HOST",
+        "OTEL_EXPORTER_PROMETHEUS_PORT",
+        "MONITORING_METRICS_TOKEN",
+        "MONITORING_MAX_TENANTS",
+        "MONITORING_ADMIT_VERIFIED",
+        "MONITORING_SERIES_PER_FAMILY",
+        "MONITORING_SERIES_PER_TENANT",
+        "MONITORING_COMBINATIONS_PER_FAMILY",
+    ];
+
+    #[test]
+    fn the_shared_switch_is_off_whatever_it_says_but_true() {
+        for (value, enabled) in [("true", false), ("TRUE", false), ("false", true), ("1", true), ("yes", true)] {
+            assert_eq!(read(&[("OTEL_SDK_DISABLED", value)]).unwrap().enabled, enabled, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let config = read(&VARIABLES.map(|name| (name, ""))).unwrap();
+        assert_eq!(config.service_name, "fallback");
+        assert!(config.enabled && config.admit_verified && config.metrics_token.is_none());
+        assert_eq!(config.metrics_address.port(), 9464);
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_its_name_what_was_found_and_what_to_do() {
+        for (name, value, expected) in [
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "example.com", "an IP address"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1:9464", "an IP address"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "65536", "65535"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "-1", "65535"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "http", "65535"),
+            ("MONITORING_MAX_TENANTS", "0", "from 1 to 16000000"),
+            ("MONITORING_MAX_TENANTS", "16000001", "from 1 to 16000000"),
+            ("MONITORING_MAX_TENANTS", "1e3", "from 1 to 16000000"),
+            ("MONITORING_MAX_TENANTS", "99999999999999999999999", "from 1 to 16000000"),
+            ("MONITORING_ADMIT_VERIFIED", "on", "`true` or `false`"),
+            ("MONITORING_SERIES_PER_FAMILY", "many", "from 1 to 16000000"),
+            ("MONITORING_SERIES_PER_TENANT", "0", "from 1 to 16000000"),
+            ("MONITORING_COMBINATIONS_PER_FAMILY", "1048577", "from 1 to 1048576"),
+        ] {
+            let message = message(&[(name, value)]);
+            for part in [name, &format!("{value:.64?}"), expected, "correct it or unset it"] {
+                assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_error_repeats_is_short_and_has_no_control_characters() {
+        let message = message(&[("OTEL_EXPORTER_PROMETHEUS_PORT", &"\u{1b}[31m\n".repeat(10_000))]);
+        assert!(message.len() < 1_000, "{} bytes", message.len());
+        assert!(!message.contains(|letter: char| letter.is_control()), "{message}");
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_by_name() {
+        for name in VARIABLES {
+            let environment = |asked: &str| match asked == name {
+                true => Err(VarError::NotUnicode(OsString::from("hidden"))),
+                false => Err(VarError::NotPresent),
+            };
+            let error = Config::new("test").read(environment).unwrap_err();
+            assert_eq!(error, ConfigError::Invalid { setting: name, expected: "UTF-8 text" });
+            assert!(!error.to_string().contains("hidden"));
+        }
+    }
+
+    #[test]
+    fn a_token_must_be_long_and_fit_a_header_and_is_never_shown() {
+        let long = "t".repeat(4_097);
+        for token in ["secret", "secret secret secret", "secretsecretsecret\n", "sécretsecretsecretsecret", &long] {
+            let error = read(&[("MONITORING_METRICS_TOKEN", token)]).map(|_| ()).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("MONITORING_METRICS_TOKEN") && shown.contains("16 to 4096"), "{shown}");
+            assert!(!shown.contains("secret") && !shown.contains("ttt"), "{shown}");
+        }
+        for token in ["0123456789abcdef", &"t".repeat(4_096), "A-._~+/z0123456789=="] {
+            assert_eq!(read(&[("MONITORING_METRICS_TOKEN", token)]).unwrap().metrics_token.as_deref(), Some(token));
+        }
+    }
+
+    #[test]
+    fn a_service_name_has_a_length() {
+        let mut config = Config::new("");
+        assert!(config.check().unwrap_err().to_string().contains("OTEL_SERVICE_NAME"));
+        config.service_name = "s".repeat(256);
+        assert!(config.check().is_err());
+        config.service_name = "s".repeat(255);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn limits_set_in_code_are_checked_like_those_of_the_environment() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::new("test");
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(refused(|config| config.max_tenants = 0).contains("MONITORING_MAX_TENANTS"));
+        assert!(refused(|config| config.max_tenants = usize::MAX).contains("MONITORING_MAX_TENANTS"));
+        assert!(refused(|config| config.limits.per_family = usize::MAX).contains("MONITORING_SERIES_PER_FAMILY"));
+        assert!(refused(|config| config.limits.per_tenant = 0).contains("MONITORING_SERIES_PER_TENANT"));
+        assert!(refused(|config| config.limits.combinations = 0).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
+        assert!(refused(|config| config.limits.combinations = u32::MAX).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Per-tenant monitoring for multi-tenant services: the tenant model, the metric store, and its exposition.
+//!
+//! Most services use this crate through the instruments built on it: `monitoring-axum` for HTTP, `monitoring-sqlx` for
+//! SQL, `monitoring-redis` for Redis. What they all share is here, and an application uses the same for its own metrics.
+//!
+//! ```
+//! use std::time::Duration;
+//! use monitoring_core::catalogue::{Descriptor, Unit};
+//! use monitoring_core::{LabelSet, LabelValue, Monitoring, TenantHistogram, Tier};
+//!
+//! // What can be measured is a constant; its labels are an enum's variants, not strings.
+//! const EXPORT_DURATION: Descriptor =
+//!     Descriptor::histogram("acme.export.duration", Unit::Seconds, &[0.1, 1.0, 10.0], "Duration of exports.")
+//!         .labels(&["format"])
+//!         .per_tenant();
+//!
+//! #[derive(Clone, Copy, LabelValue)]
+//! enum Format {
+//!     Csv,
+//!     Pdf,
+//! }
+//!
+//! #[derive(Clone, Copy, LabelSet)]
+//! struct ExportLabels {
+//!     format: Format,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let monitoring = Monitoring::builder("exports").build()?; // `install()` in a service's `main`
+//! let durations: TenantHistogram<ExportLabels> = monitoring.registry().tenant_histogram(&EXPORT_DURATION)?;
+//! let acme = monitoring.tenants().register("acme".parse()?, Tier::Enterprise)?;
+//!
+//! durations.record(acme, ExportLabels { format: Format::Csv }, Duration::from_millis(250));
+//!
+//! assert!(monitoring.render().contains(r#"acme_export_duration_seconds_bucket{tenant="acme",format="csv",le="1"} 1"#));
+//! # let _ = Format::Pdf;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is where
+//! - [`Monitoring`]: set up once in `main`; readiness, shutdown, exposition.
+//! - [`Tenant`], [`TenantRegistry`]: who work is done for; only registered tenants are ever named.
+//! - [`Registry`] and its families ([`Counter`], [`TenantCounter`], [`Histogram`], …): the metric store.
+//! - [`LabelSet`], [`LabelValue`]: labels as types.
+//! - [`database`]: what the SQL and Redis instruments share.
+//! - [`catalogue`]: every metric that the crates can emit.
+//!
+//! # What it costs
+//! A record is an atomic add or two, without lock or allocation once its series exists. Memory is bounded by
+//! [`SeriesLimits`] and by [`MonitoringBuilder::max_tenants`], whatever is recorded; what is over the limit goes to an
+//! overflow series and is counted. Nothing here panics, and nothing blocks.
+//!
+//! # Features
+//! - `metrics` (default): what any crate records through the `metrics` facade lands in the same store.
+
+// The derive macros name this crate by its public name, in here too.
+extern crate self as monitoring_core;
+
+pub mod catalogue;
+mod config;
+pub mod database;
+mod error;
+mod exposition;
+#[cfg(feature = "metrics")]
+mod facade;
+mod monitoring;
+mod store;
+mod tenant;
+
+pub use error::{ConfigError, InstallError, ShutdownError};
+pub use exposition::Exposition;
+pub use monitoring::{Monitoring, MonitoringBuilder};
+pub use monitoring_macros::{LabelSet, LabelValue};
+pub use store::{
+    Collect, Counter, Gauge, Histogram, InFlight, InstrumentSet, Instruments, LABEL_SET_BITS, LabelSet, LabelValue,
+    Measure, Registry, RegistryError, SeriesLimits, StatusCode, Symbol, Symbols, TenantCounter, TenantGauge,
+    TenantHistogram, UpDownCounter, UpDownEntry,
+};
+pub use tenant::{
+    EnteredContext, EnteredTenant, OutsideScope, Tenant, TenantContext, TenantFutureExt, TenantId, TenantIdError,
+    TenantRegistry, TenantRegistryError, TenantScope, Tier, UnknownTier,
+};

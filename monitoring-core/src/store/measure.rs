@@ -1,0 +1,76 @@
+//! What can be measured, and how it is kept as a whole number.
+
+use std::time::Duration;
+
+use crate::catalogue::Unit;
+
+/// How the whole numbers in the cells become values in the metric's unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// They are the values.
+    One,
+    /// They are nanoseconds, the values seconds.
+    Nanoseconds,
+    /// They are the bits of a floating-point number.
+    Float,
+}
+
+impl Scale {
+    /// A bound in the metric's unit, as it is kept in cells.
+    pub(crate) fn bound(self, bound: f64) -> u64 {
+        match self {
+            // What is at most 2.5 is at most 2.
+            Self::One => bound.floor() as u64,
+            Self::Nanoseconds => (bound * 1e9).round() as u64,
+            Self::Float => bound.to_bits(),
+        }
+    }
+}
+
+/// A value that a counter or a histogram takes: `u64`, or `Duration`, which is kept to the nanosecond and read in
+/// seconds. Sealed: there is nothing to implement.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be counted exactly",
+    note = "a counter or a histogram takes a `Duration`, or a `u64` for bytes and numbers of things"
+)]
+pub trait Measure: Copy + Send + Sync + 'static + sealed::Sealed {}
+
+impl Measure for u64 {}
+impl Measure for Duration {}
+
+pub(super) mod sealed {
+    use super::{Duration, Scale, Unit};
+
+    pub trait Sealed {
+        const SCALE: Scale;
+        fn fits(unit: Unit) -> bool;
+        fn raw(self) -> u64;
+    }
+
+    impl Sealed for u64 {
+        const SCALE: Scale = Scale::One;
+
+        fn fits(unit: Unit) -> bool {
+            matches!(unit, Unit::Count(_) | Unit::Bytes)
+        }
+
+        #[inline]
+        fn raw(self) -> u64 {
+            self
+        }
+    }
+
+    impl Sealed for Duration {
+        const SCALE: Scale = Scale::Nanoseconds;
+
+        fn fits(unit: Unit) -> bool {
+            unit == Unit::Seconds
+        }
+
+        /// Saturates after 584 years.
+        #[inline]
+        fn raw(self) -> u64 {
+            self.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(self.subsec_nanos()))
+        }
+    }
+}

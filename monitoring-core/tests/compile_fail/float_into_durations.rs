@@ -1,0 +1,9 @@
+//! A duration is a `Duration`.
+
+use monitoring_core::Histogram;
+
+fn record(durations: &Histogram<()>) {
+    durations.record((), 0.25);
+}
+
+fn main() {}
