@@ -1,0 +1,37 @@
+//! A project and report tool for many tenants: the sample service of the monitoring crates.
+//!
+//! How the monitoring is attached can be read in three places: `main.rs` installs it, [`router`] adds the layer, and
+//! `auth.rs` names the tenant. Beyond that, `store` and `cache` take measured pools in place of the usual ones,
+//! `directory` registers the tenants, and `report_job` takes the tenant along into a task of its own. The rest is the
+//! product, which looks as it would without.
+//!
+//! The modules in the order of the data:
+//!
+//! * `config`: the command line; `startup`: what can keep the service from starting;
+//! * `app`: what the handlers share, and the routes; `serve`: serving them, and stopping;
+//! * `auth`: signing in, with the `identity_provider` (asked over HTTP) and `token` (JSON Web Tokens); `directory`: the
+//!   listed tenants;
+//! * `projects`, `reports`, `activity`: the product, a file for each part; `report_job`: the background job;
+//! * `cache`: listings in Redis; `store`: SQLite or PostgreSQL;
+//! * `error`: how a request can fail.
+
+mod activity;
+mod app;
+mod auth;
+mod cache;
+mod config;
+mod directory;
+mod error;
+mod identity_provider;
+mod projects;
+mod report_job;
+mod reports;
+mod serve;
+mod startup;
+mod store;
+mod token;
+
+pub use app::{App, router};
+pub use config::Config;
+pub use serve::serve;
+pub use startup::StartError;

@@ -1,0 +1,96 @@
+//! What `/metrics` says of the service.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::json;
+
+use crate::bench::{Bench, SECRET, monitoring, requests, samples, signed};
+use crate::sign_in::token;
+
+#[tokio::test]
+async fn requests_and_database_time_count_for_the_tenant() {
+    let bench = Bench::start().await;
+    let token = bench.token("initech-0010").await;
+    bench.project(&token, "Counted").await;
+    bench.get(&token, "/api/v1/projects/0").await;
+
+    assert_eq!(requests("initech-0010", "ok"), 2.0);
+    assert_eq!(requests("initech-0010", "client_error"), 1.0);
+    assert!(samples().sum("saas_tenant_db_time_seconds_total", &[("tenant", "initech-0010")]) > 0.0);
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_allowed_counts_for_the_tenant() {
+    let bench = Bench::start().await;
+    let token = bench.token("umbrella-0011").await;
+    let answer = bench.ask(signed(&token, "BREW", "/api/v1/projects").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(requests("umbrella-0011", "client_error"), 1.0);
+}
+
+#[tokio::test]
+async fn a_header_that_names_a_tenant_changes_nothing() {
+    let bench = Bench::start().await;
+    let token = bench.token("hooli-0012").await;
+    let request = signed(&token, "GET", "/api/v1/projects").header("x-tenant-id", "stark-0013");
+    assert_eq!(bench.ask(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
+    let stranger = Request::get("/api/v1/projects").header("x-tenant-id", "stark-0013");
+    assert_eq!(bench.ask(stranger.body(Body::empty()).unwrap()).await.status, StatusCode::UNAUTHORIZED);
+
+    assert_eq!(requests("hooli-0012", "ok"), 2.0);
+    assert!(!monitoring().render().contains("stark-0013"));
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_counts_for_nobody() {
+    let bench = Bench::start().await;
+    let before = requests("__none__", "client_error");
+    assert_eq!(bench.login("wayne-0014", "guessed").await.status, StatusCode::UNAUTHORIZED);
+    assert!(requests("__none__", "client_error") > before);
+    assert!(!monitoring().render().contains("wayne-0014"));
+}
+
+#[tokio::test]
+async fn an_unlisted_tenant_is_counted_and_never_named() {
+    let bench = Bench::start().await;
+    let before = requests("__unknown__", "client_error");
+    let valid = token("unlisted-9999", SECRET);
+    assert_eq!(bench.get(&valid, "/api/v1/projects").await.status, StatusCode::FORBIDDEN);
+    assert!(requests("__unknown__", "client_error") > before);
+    assert!(!monitoring().render().contains("unlisted-9999"));
+}
+
+#[tokio::test]
+async fn a_feed_that_the_client_leaves_is_cancelled() {
+    let bench = Bench::start().await;
+    let token = bench.token("wonka-0015").await;
+    let feed = bench.send(signed(&token, "GET", "/api/v1/activity").body(Body::empty()).unwrap()).await;
+    assert_eq!(feed.status(), StatusCode::OK);
+    assert_eq!(requests("wonka-0015", "cancelled"), 0.0);
+    drop(feed);
+    assert_eq!(requests("wonka-0015", "cancelled"), 1.0);
+}
+
+#[tokio::test]
+async fn reports_are_counted_by_the_facade_once_they_are_made() {
+    let bench = Bench::start().await;
+    let token = bench.token("acme-0016").await;
+    let project = bench.project(&token, "Counted").await;
+    let made = || samples().sum("reports_generated_total", &[("outcome", "made")]);
+    let before = made();
+    bench.post(&token, &format!("/api/v1/projects/{project}/reports"), json!({"title": "June"})).await;
+    bench.app.stop(std::time::Duration::from_secs(30)).await;
+    assert!(made() > before);
+}
+
+#[tokio::test]
+async fn routes_are_named_by_their_templates() {
+    let bench = Bench::start().await;
+    let token = bench.token("globex-0017").await;
+    bench.get(&token, "/api/v1/projects/123456").await;
+    bench.ask(Request::get("/wp-login.php").body(Body::empty()).unwrap()).await;
+    let metrics = monitoring().render();
+    assert!(metrics.contains("http_route=\"/api/v1/projects/{project}\""));
+    assert!(metrics.contains("http_route=\"unmatched\""));
+    assert!(!metrics.contains("/123456") && !metrics.contains("wp-login"));
+}
