@@ -43,15 +43,16 @@
 //! - [`Registry`] and its families ([`Counter`], [`TenantCounter`], [`Histogram`], …): the metric store.
 //! - [`LabelSet`], [`LabelValue`]: labels as types.
 //! - [`database`]: what the SQL and Redis instruments share.
-//! - [`catalogue`]: every metric that the crates can emit.
+//! - [`catalogue`]: every metric that our crates emit.
 //!
 //! # What it costs
-//! A record is an atomic add or two, without lock or allocation once its series exists. Memory is bounded by
-//! [`SeriesLimits`] and by [`MonitoringBuilder::max_tenants`], whatever is recorded; what is over the limit goes to an
-//! overflow series and is counted. Nothing here panics, and nothing blocks.
+//! A record is an atomic add or two, without lock or allocation once its series exists; making a series takes a short lock.
+//! Memory is bounded by [`SeriesLimits`] and by [`MonitoringBuilder::max_tenants`], whatever is recorded; what is over the
+//! limit goes to an overflow series and is counted. Recording never panics.
 //!
 //! # Features
-//! - `metrics` (default): what any crate records through the `metrics` facade lands in the same store.
+//! - `metrics` (default): what any crate records through the `metrics` facade lands in the same store. There a key is resolved
+//!   anew, under a short lock, while its `tenant` is not registered or its metric has no room for another series.
 
 // The derive macros name this crate by its public name, in here too.
 extern crate self as monitoring_core;

@@ -9,6 +9,7 @@ use super::super::{
     TenantGauge, TenantHistogram, UpDownCounter,
 };
 use super::*;
+use crate::tenant::TenantRegistry;
 
 const LABELLED: Descriptor =
     Descriptor::counter("test.labelled", THINGS, "").labels(&["cached", "status", "maybe", "type", "color"]);
@@ -347,4 +348,20 @@ fn a_gauge_that_has_its_cell_but_no_value_yet_is_not_shown() {
         assert!(family.cell(Tenant::NONE, combination).is_some());
         assert_eq!(family.read(&mut Series::default()), is_shown);
     }
+}
+
+#[test]
+fn a_series_whose_labels_another_thread_is_still_making_waits_for_the_next_scrape() {
+    let tenants = TenantRegistry::new(10, true);
+    let counter = Reading::Counter(Scale::One);
+    let family = Family::of_tenants("counter".to_owned(), counter, &tenants, SeriesLimits::default(), Arc::default());
+    // The key of a combination is known before its text is: another thread can find it and count in between.
+    family.add(tenants.admit("acme"), 1, 7);
+    assert!(!family.read(&mut Series::default()));
+
+    let combination = family.combination(1, || Combination::from_pairs([("a", "b")]));
+    assert_eq!(combination, 1);
+    let mut series = Series::default();
+    assert!(family.read(&mut series));
+    assert_eq!(series.words, [7]);
 }
