@@ -27,6 +27,18 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A setting asks for what this build does not have.
+    #[error(
+        "{setting} asks for `{found}`, which is not compiled in: enable the feature `{feature}` of monitoring-core"
+    )]
+    NotCompiled {
+        /// The environment variable.
+        setting: &'static str,
+        /// What it asks for.
+        found: &'static str,
+        /// The feature that has it.
+        feature: &'static str,
+    },
 }
 
 /// Why the monitoring could not be installed.
@@ -49,6 +61,30 @@ pub enum InstallError {
          to leave the facade to it"
     )]
     RecorderTaken,
+    /// What is recorded would go to the recorder of another monitoring of this process.
+    #[cfg(feature = "metrics")]
+    #[error(
+        "the recorder of the `metrics` facade is that of an installed monitoring, not the application's: call \
+         `metrics_facade(false)` on that one and install the application's recorder, or record into no other"
+    )]
+    RecorderIsOurs,
+    /// The thread that keeps the application's recorder up to date could not be started.
+    #[cfg(feature = "metrics")]
+    #[error(
+        "the thread that keeps the application's recorder up to date cannot be started ({reason}): raise the limit of \
+         threads, or record into no other recorder"
+    )]
+    BeatThread {
+        /// What the system says.
+        reason: String,
+    },
+    /// The thread that pushes metrics could not be started.
+    #[cfg(feature = "otlp")]
+    #[error("the thread that pushes metrics cannot be started ({reason}): raise the limit of threads, or push nothing")]
+    Thread {
+        /// What the system says.
+        reason: String,
+    },
 }
 
 /// The monitoring did not come to rest in time.

@@ -104,8 +104,8 @@ fn a_scope_and_a_record_before_the_installation_allocate_nothing() {
 
 #[test]
 fn what_comes_after_the_budget_allocates_nothing_either() {
-    let limits = monitoring_core::SeriesLimits::default().per_tenant(2).combinations(20);
-    let monitoring = Monitoring::builder("test").series_limits(limits).build().unwrap();
+    let limits = monitoring_core::CardinalityBudget::default().per_tenant(2).combinations(20);
+    let monitoring = Monitoring::builder("test").cardinality_budget(limits).build().unwrap();
     let counter: TenantCounter<Labels> = monitoring.registry().tenant_counter(&TENANT_COUNTER).unwrap();
     let acme = monitoring.tenants().admit("acme");
     let total = allocations(|| {

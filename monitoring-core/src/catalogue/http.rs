@@ -1,6 +1,7 @@
 //! HTTP, as a server sees it.
 
 use super::{Descriptor, Stability, Unit};
+use crate::tenant::Detail;
 
 const CONVENTION: &str = "OpenTelemetry semantic conventions 1.44.0, HTTP metrics";
 
@@ -61,7 +62,8 @@ pub const SAAS_TENANT_REQUEST_DURATION: Descriptor = Descriptor::histogram(
     "Duration of a tenant's HTTP requests by outcome.",
 )
 .labels(&["outcome"])
-.per_tenant();
+.per_tenant()
+.detail(Detail::Summary);
 
 /// How many requests a tenant made.
 pub const SAAS_TENANT_REQUESTS: Descriptor = Descriptor::counter(
@@ -70,4 +72,5 @@ pub const SAAS_TENANT_REQUESTS: Descriptor = Descriptor::counter(
     "HTTP requests of a tenant by outcome and group of routes.",
 )
 .labels(&["outcome", "route_group"])
-.per_tenant();
+.per_tenant()
+.detail(Detail::Summary);

@@ -21,6 +21,17 @@ pub use descriptor::{Descriptor, Kind, Stability, Unit};
 pub use http::*;
 pub use monitoring::*;
 
+/// The Prometheus name and the upper bounds of every histogram of the catalogue: for an exporter that has to be told them.
+///
+/// ```
+/// let buckets: Vec<_> = monitoring_core::catalogue::histogram_buckets().collect();
+/// assert!(buckets.iter().any(|(name, bounds)| name == "http_server_request_duration_seconds" && bounds.contains(&0.25)));
+/// ```
+pub fn histogram_buckets() -> impl Iterator<Item = (String, &'static [f64])> {
+    let histograms = ALL.iter().filter(|descriptor| descriptor.kind() == Kind::Histogram);
+    histograms.map(|descriptor| (descriptor.prometheus_name(), descriptor.buckets()))
+}
+
 /// Every descriptor of the catalogue.
 pub const ALL: &[Descriptor] = &[
     HTTP_SERVER_REQUEST_DURATION,
@@ -45,4 +56,6 @@ pub const ALL: &[Descriptor] = &[
     MONITORING_TENANTS_REFUSED,
     MONITORING_REJECTED_SAMPLES,
     MONITORING_COLLECT_FAILURES,
+    MONITORING_DROPPED,
+    MONITORING_EXPORT_FAILURES,
 ];

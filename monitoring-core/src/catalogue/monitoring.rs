@@ -45,9 +45,25 @@ pub const MONITORING_REJECTED_SAMPLES: Descriptor = Descriptor::counter(
 )
 .labels(&["reason"]);
 
+/// What was thrown away in place of being handed on.
+pub const MONITORING_DROPPED: Descriptor = Descriptor::counter(
+    "monitoring.dropped",
+    Unit::Count("{item}"),
+    "Items that were not handed on: scrapes refused or cut off, and what found no room on its way out.",
+)
+.labels(&["signal", "reason"]);
+
+/// Requests to a collector that failed.
+pub const MONITORING_EXPORT_FAILURES: Descriptor = Descriptor::counter(
+    "monitoring.export.failures",
+    Unit::Count("{request}"),
+    "Requests to a collector that failed, be they tried again or not.",
+)
+.labels(&["signal"]);
+
 /// Collectors that failed.
 pub const MONITORING_COLLECT_FAILURES: Descriptor = Descriptor::counter(
     "monitoring.collect.failures",
     Unit::Count("{failure}"),
-    "Collectors that panicked during a scrape; the rest of the scrape was served.",
+    "Collectors that panicked, and scrapes that did not wait for one that hangs; the rest was served.",
 );

@@ -3,15 +3,14 @@
 //! A combination is shared by all tenants: a hundred tenants that use the same twenty routes make twenty combinations.
 //! Its label text is escaped once, when it is first seen.
 
+#[cfg(any(feature = "metrics", feature = "protobuf", feature = "otlp"))]
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Slots of the first hash table; each later one has twice as many.
-const FIRST_TABLE: usize = 32;
-
-/// Enough tables for [`MAX_KEYS`]: the last one is then half full.
-const TABLES: usize = 17;
+use super::budget::Bytes;
+use crate::id_table::IdTable;
 
 /// The keys that are remembered, and so the most combinations.
 const MAX_KEYS: usize = 1 << 20;
@@ -39,10 +38,46 @@ impl Combination {
         Self::from_pairs([("otel_metric_overflow", "true")])
     }
 
+    /// The text, its reference counts, and the entries of a list and a map that point to it, which are up to half empty.
+    fn bytes(&self) -> usize {
+        self.text.len() + 2 * size_of::<usize>() + 4 * size_of::<Self>() + 4 * size_of::<(Arc<str>, u32)>()
+    }
+
     /// The label pairs, escaped for the text format and separated by commas.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
+
+    /// Each label's name and value, unescaped.
+    #[cfg(any(feature = "metrics", feature = "protobuf", feature = "otlp"))]
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let mut rest = &*self.text;
+        std::iter::from_fn(move || {
+            let (name, value) = rest.split_once("=\"")?;
+            let mut is_escaped = false;
+            let end = value.bytes().position(|byte| {
+                let ends = byte == b'"' && !is_escaped;
+                is_escaped = byte == b'\\' && !is_escaped;
+                ends
+            })?;
+            let (value, after) = value.split_at_checked(end)?;
+            rest = after.strip_prefix("\",").unwrap_or_default();
+            Some((name, unescape(value)))
+        })
+    }
+}
+
+#[cfg(any(feature = "metrics", feature = "protobuf", feature = "otlp"))]
+fn unescape(value: &str) -> Cow<'_, str> {
+    if !value.contains('\\') {
+        return Cow::Borrowed(value);
+    }
+    let mut letters = value.chars();
+    let text = std::iter::from_fn(|| match letters.next()? {
+        '\\' => letters.next().map(|letter| if letter == 'n' { '\n' } else { letter }),
+        letter => Some(letter),
+    });
+    Cow::Owned(text.collect())
 }
 
 fn push_pair(text: &mut String, name: &str, value: &str) {
@@ -65,35 +100,20 @@ fn push_pair(text: &mut String, name: &str, value: &str) {
     text.push('"');
 }
 
-/// A hash table from packed label values to ids, read without a lock.
-///
-/// It only ever grows. When it is more than half full, a table of twice the size is filled and published; readers that
-/// still use the smaller one miss at worst what was added since, and then ask again under the lock. Smaller tables are
-/// kept: together they take less room than the largest.
+/// The combinations of a family: from packed label values to ids, read without a lock.
 #[derive(Debug)]
 pub(super) struct Combinations {
-    tables: [OnceLock<Box<[Slot]>>; TABLES],
-    /// The place of the table to read.
-    current: AtomicU32,
+    keys: IdTable,
     list: boxcar::Vec<Combination>,
+    bytes: Bytes,
+    /// The bytes that were taken.
+    taken: AtomicUsize,
+    /// There were no bytes for another one; nobody is to try again before the next sweep.
+    is_closed: AtomicBool,
     max: u32,
-    made: Mutex<Made>,
-}
-
-/// What exists, changed under the lock only.
-#[derive(Debug, Default)]
-struct Made {
-    /// The ids by text: values that differ but read the same are one series, not two with the same labels.
-    ids: HashMap<Arc<str>, u32>,
-    /// The keys in the current table.
-    keys: usize,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    /// The packed values plus one; zero in a free slot.
-    key: AtomicU64,
-    id: AtomicU32,
+    /// The ids by text: values that differ but read the same are one series, not two with the same labels. Changed under
+    /// the lock, as everything here is.
+    ids: Mutex<HashMap<Arc<str>, u32>>,
 }
 
 impl Combinations {
@@ -101,105 +121,101 @@ impl Combinations {
     pub(super) const OVERFLOW: u32 = 0;
 
     /// Room for `max` combinations besides the overflow one.
-    pub(super) fn new(max: u32) -> Self {
+    pub(super) fn new(max: u32, bytes: Bytes) -> Self {
         let combinations = Self {
-            tables: [const { OnceLock::new() }; TABLES],
-            current: AtomicU32::new(0),
+            keys: IdTable::new(),
             list: boxcar::Vec::new(),
+            bytes,
+            taken: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
             max: max.clamp(1, MAX_KEYS as u32),
-            made: Mutex::default(),
+            ids: Mutex::default(),
         };
-        combinations.table(0);
-        let overflow = Combination::overflow();
-        combinations.made().ids.insert(Arc::clone(&overflow.text), Self::OVERFLOW);
-        combinations.list.push(overflow);
+        combinations.push(Combination::overflow(), &mut combinations.ids());
         combinations
     }
 
     /// The id of `key`, if it has one.
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<u32> {
-        let table = self.tables.get(self.current.load(Ordering::Acquire) as usize)?.get()?;
-        let wanted = stored(key);
-        for slot in probe(table, wanted) {
-            match slot.key.load(Ordering::Acquire) {
-                0 => return None,
-                found if found == wanted => return Some(slot.id.load(Ordering::Relaxed)),
-                _ => {}
-            }
-        }
-        None
+        self.keys.find(key, |_| true)
     }
 
     /// The id of `key`, made if need be; [`OVERFLOW`](Self::OVERFLOW) when there is no room.
     #[cold]
-    pub(super) fn insert(&self, key: u64, combination: impl FnOnce() -> Combination) -> u32 {
-        if self.is_full() {
+    pub(super) fn insert(&self, key: u64, combination: impl FnOnce() -> Option<Combination>) -> u32 {
+        if self.is_full() || self.is_closed.load(Ordering::Relaxed) {
             // The list never shrinks, and a key comes before its combination: a full list needs no lock.
             return self.find(key).unwrap_or(Self::OVERFLOW);
         }
         // The text is made outside of the lock, because it runs code of the user's label types.
-        let combination = combination();
-        let mut made = self.made();
+        let Some(combination) = combination() else { return Self::OVERFLOW };
+        let mut ids = self.ids();
         if let Some(id) = self.find(key) {
             return id;
         }
-        match made.ids.get(&combination.text) {
-            Some(&id) => {
-                self.remember(key, id, &mut made);
-                id
-            }
-            None if self.is_full() => Self::OVERFLOW,
-            None => {
-                self.remember(key, self.len(), &mut made);
-                self.push(combination, &mut made)
-            }
+        let known = ids.get(&combination.text).copied();
+        if known.is_none() && !self.has_room(&combination) {
+            return Self::OVERFLOW;
         }
+        // Past that many, or without bytes, a key is found by its text each time.
+        if self.keys.len() < MAX_KEYS && self.take(IdTable::BYTES_PER_KEY) {
+            self.keys.insert(key, known.unwrap_or(self.len()));
+        }
+        known.unwrap_or_else(|| self.push(combination, &mut ids))
     }
 
     /// The id of a combination that is known by its text alone, made if need be; [`OVERFLOW`](Self::OVERFLOW) when
     /// there is no room.
     #[cfg(feature = "metrics")]
     pub(super) fn intern(&self, combination: Combination) -> u32 {
-        let mut made = self.made();
-        match made.ids.get(&combination.text) {
+        let mut ids = self.ids();
+        match ids.get(&combination.text) {
             Some(&id) => id,
-            None if self.is_full() => Self::OVERFLOW,
-            None => self.push(combination, &mut made),
+            None if self.has_room(&combination) => self.push(combination, &mut ids),
+            None => Self::OVERFLOW,
         }
     }
 
-    fn push(&self, combination: Combination, made: &mut Made) -> u32 {
+    fn has_room(&self, combination: &Combination) -> bool {
+        !self.is_full() && self.take(combination.bytes())
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let is_taken = self.bytes.take(taken, bytes);
+        if is_taken {
+            self.taken.store(taken + bytes, Ordering::Relaxed);
+        } else {
+            self.is_closed.store(true, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    /// There may be bytes again.
+    pub(super) fn reopen(&self) {
+        self.is_closed.store(false, Ordering::Relaxed);
+    }
+
+    fn push(&self, combination: Combination, ids: &mut HashMap<Arc<str>, u32>) -> u32 {
         let id = self.len();
-        made.ids.insert(Arc::clone(&combination.text), id);
+        ids.insert(Arc::clone(&combination.text), id);
         self.list.push(combination);
         id
     }
 
-    fn remember(&self, key: u64, id: u32, made: &mut Made) {
-        if made.keys == MAX_KEYS {
-            // Found by its text each time.
-            return;
-        }
-        made.keys += 1;
-        let current = self.current.load(Ordering::Relaxed);
-        let table = self.table(current as usize);
-        if made.keys * 2 <= table.len() {
-            return put(table, stored(key), id);
-        }
-        let grown = self.table(current as usize + 1);
-        for slot in table {
-            let taken = slot.key.load(Ordering::Relaxed);
-            if taken != 0 {
-                put(grown, taken, slot.id.load(Ordering::Relaxed));
-            }
-        }
-        put(grown, stored(key), id);
-        self.current.store(current + 1, Ordering::Release);
-    }
-
     pub(super) fn get(&self, id: u32) -> Option<&Combination> {
         self.list.get(id as usize)
+    }
+
+    /// The same for who has seen the id of a combination that another thread is making.
+    #[cfg(feature = "metrics")]
+    pub(super) fn get_made(&self, id: u32) -> Option<&Combination> {
+        if self.get(id).is_none() {
+            // It is made under the lock.
+            drop(self.ids());
+        }
+        self.get(id)
     }
 
     /// The number of ids, the overflow one included.
@@ -208,47 +224,14 @@ impl Combinations {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let slots: usize = self.tables.iter().filter_map(OnceLock::get).map(|table| table.len()).sum();
-        // The text, its reference counts, and the two entries that point to it.
-        let entry = 2 * size_of::<Combination>() + size_of::<u64>() * 3;
-        let texts: usize = self.list.iter().map(|(_, combination)| combination.text.len() + entry).sum();
-        slots * size_of::<Slot>() + texts
+        self.taken.load(Ordering::Relaxed)
     }
 
     fn is_full(&self) -> bool {
         self.list.count() > self.max as usize
     }
 
-    fn made(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn table(&self, place: usize) -> &[Slot] {
-        let make = || (0..FIRST_TABLE << place).map(|_| Slot::default()).collect();
-        self.tables.get(place).map_or(&[], |table| table.get_or_init(make))
-    }
-}
-
-/// How a key is stored: never as zero. The bit above [`LABEL_SET_BITS`](super::LABEL_SET_BITS) is not the key's.
-#[inline]
-fn stored(key: u64) -> u64 {
-    (key & (u64::MAX >> 1)) + 1
-}
-
-/// The slots where `wanted` can be, nearest first.
-#[inline]
-fn probe(table: &[Slot], wanted: u64) -> impl Iterator<Item = &Slot> {
-    // Fibonacci hashing: the highest bits of the product depend on all bits of the key. The length is a power of two.
-    let hash = wanted.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let start = (hash >> (u64::BITS - table.len().trailing_zeros())) as usize;
-    let (before, after) = table.split_at_checked(start).unwrap_or((table, &[]));
-    after.iter().chain(before)
-}
-
-/// Stores an id in the first free slot. The lock is held; the key comes last, so a reader that sees it sees the id.
-fn put(table: &[Slot], key: u64, id: u32) {
-    if let Some(slot) = probe(table, key).find(|slot| slot.key.load(Ordering::Relaxed) == 0) {
-        slot.id.store(id, Ordering::Relaxed);
-        slot.key.store(key, Ordering::Release);
+    fn ids(&self) -> MutexGuard<'_, HashMap<Arc<str>, u32>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

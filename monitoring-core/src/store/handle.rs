@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exemplar::Exemplar;
 use super::measure::Measure;
 use super::{Combination, Family, LabelSet, Symbols};
 use crate::tenant::Tenant;
@@ -44,11 +46,18 @@ macro_rules! handle {
     };
 }
 
-fn combination<L: LabelSet>(labels: L, symbols: &Symbols) -> Combination {
+/// The labels as text, made by code of the user's label types: a panic there is none of the application's that records,
+/// and gives no combination of its own.
+fn combination<L: LabelSet>(labels: L, symbols: &Symbols) -> Option<Combination> {
     let mut pairs = Vec::with_capacity(L::NAMES.len());
-    labels.visit(symbols, &mut |name, text| pairs.push((name, text.to_owned())));
-    Combination::from_pairs(pairs.iter().map(|(name, text)| (*name, text.as_str())))
+    let mut take =
+        |name, text: &str| pairs.push((name, if text.len() > MAX_TEXT { "__other__" } else { text }.to_owned()));
+    catch_unwind(AssertUnwindSafe(|| labels.visit(symbols, &mut take))).ok()?;
+    Some(Combination::from_pairs(pairs.iter().map(|(name, text)| (*name, text.as_str()))))
 }
+
+/// The longest text of a label, in bytes, as of a [`Symbol`](super::Symbol): a longer one becomes `__other__`.
+const MAX_TEXT: usize = 256;
 
 handle! {
     /// A value of the whole platform that only grows. `V` is `u64`, or `Duration` for seconds.
@@ -97,15 +106,15 @@ impl<L: LabelSet> UpDownCounter<L> {
     /// of its own. For a guard that can reach the counter anyway.
     #[inline]
     pub fn enter(&self, labels: L) -> UpDownEntry {
-        let entry = UpDownEntry { combination: self.combination(labels), stripe: self.family.stripe() };
-        self.family.shift(entry.stripe, entry.combination, 1);
-        entry
+        UpDownEntry(self.family.shift(self.family.stripe(), self.combination(labels), 1))
     }
 
     /// Counts one less: what [`enter`](Self::enter) of this counter has counted.
     #[inline]
     pub fn leave(&self, entry: UpDownEntry) {
-        self.family.shift(entry.stripe, entry.combination, -1);
+        if let UpDownEntry(Some(place)) = entry {
+            self.family.shift_again(place, -1);
+        }
     }
 
     /// Adds to the series with these labels. For something that lives for a while, prefer
@@ -119,11 +128,10 @@ impl<L: LabelSet> UpDownCounter<L> {
 /// Something that is counted, made by [`UpDownCounter::enter`].
 #[derive(Debug)]
 #[must_use = "it is counted until it is given to `UpDownCounter::leave`"]
-pub struct UpDownEntry {
-    combination: u32,
+pub struct UpDownEntry(
     /// Where it was added: taken away there, a scrape that reads stripe after stripe never sees less than nothing.
-    stripe: u32,
-}
+    Option<(u32, u32)>,
+);
 
 /// Something that is counted while it lives, made by [`UpDownCounter::in_flight`].
 #[derive(Debug)]
@@ -155,7 +163,9 @@ impl<L: LabelSet> Gauge<L> {
 
     /// Takes the series away until it is set again: for what has ceased to exist.
     pub fn clear(&self, labels: L) {
-        self.family.clear(Tenant::NONE, self.combination(labels));
+        if let Some(combination) = self.family.known_combination(labels.key()) {
+            self.family.clear(Tenant::NONE, combination);
+        }
     }
 }
 
@@ -172,7 +182,9 @@ impl<L: LabelSet> TenantGauge<L> {
 
     /// Takes the tenant's series away until it is set again.
     pub fn clear(&self, tenant: Tenant, labels: L) {
-        self.family.clear(tenant, self.combination(labels));
+        if let Some(combination) = self.family.known_combination(labels.key()) {
+            self.family.clear(tenant, combination);
+        }
     }
 }
 
@@ -185,7 +197,15 @@ impl<L: LabelSet, V: Measure> Histogram<L, V> {
     /// Counts a value into the series with these labels.
     #[inline]
     pub fn record(&self, labels: L, value: V) {
-        self.family.observe(Tenant::NONE, self.combination(labels), value.raw());
+        self.record_within(labels, value, None);
+    }
+
+    /// The same for a value whose span is over by now: `exemplar` is what [`Registry::current_exemplar`] gave within it.
+    ///
+    /// [`Registry::current_exemplar`]: super::Registry::current_exemplar
+    #[inline]
+    pub fn record_within(&self, labels: L, value: V, exemplar: Option<Exemplar>) {
+        self.family.observe(Tenant::NONE, self.combination(labels), value.raw(), exemplar);
     }
 }
 
@@ -198,6 +218,14 @@ impl<L: LabelSet, V: Measure> TenantHistogram<L, V> {
     /// Counts a value into the tenant's series with these labels.
     #[inline]
     pub fn record(&self, tenant: Tenant, labels: L, value: V) {
-        self.family.observe(tenant, self.combination(labels), value.raw());
+        self.record_within(tenant, labels, value, None);
+    }
+
+    /// The same for a value whose span is over by now: `exemplar` is what [`Registry::current_exemplar`] gave within it.
+    ///
+    /// [`Registry::current_exemplar`]: super::Registry::current_exemplar
+    #[inline]
+    pub fn record_within(&self, tenant: Tenant, labels: L, value: V, exemplar: Option<Exemplar>) {
+        self.family.observe(tenant, self.combination(labels), value.raw(), exemplar);
     }
 }

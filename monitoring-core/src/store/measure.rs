@@ -16,6 +16,15 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// A whole number as it is kept in cells, in the metric's unit.
+    pub(super) fn value(self, raw: u64) -> f64 {
+        match self {
+            Self::One => raw as f64,
+            Self::Nanoseconds => raw as f64 / 1e9,
+            Self::Float => f64::from_bits(raw),
+        }
+    }
+
     /// A bound in the metric's unit, as it is kept in cells.
     pub(crate) fn bound(self, bound: f64) -> u64 {
         match self {

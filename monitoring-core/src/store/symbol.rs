@@ -1,7 +1,10 @@
 //! Label texts that are not known when compiling.
 
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Mutex, PoisonError};
+
+use crate::id_table::IdTable;
 
 /// The number of different symbols of one registry.
 const MAX_SYMBOLS: usize = 1 << 16;
@@ -28,7 +31,7 @@ impl Symbol {
 
 /// The symbols of a registry, up to 65 536 of at most 256 bytes.
 pub struct Symbols {
-    indices: papaya::HashMap<Box<str>, u16, rustc_hash::FxBuildHasher>,
+    indices: IdTable,
     texts: boxcar::Vec<Box<str>>,
     /// Serialises insertion, which is rare.
     insertion: Mutex<()>,
@@ -36,11 +39,7 @@ pub struct Symbols {
 
 impl Symbols {
     pub(super) fn new() -> Self {
-        let symbols = Self {
-            indices: papaya::HashMap::with_hasher(rustc_hash::FxBuildHasher),
-            texts: boxcar::Vec::new(),
-            insertion: Mutex::new(()),
-        };
+        let symbols = Self { indices: IdTable::new(), texts: boxcar::Vec::new(), insertion: Mutex::new(()) };
         symbols.intern("__other__");
         symbols.intern("");
         symbols
@@ -51,21 +50,31 @@ impl Symbols {
         if text.len() > MAX_LEN {
             return Symbol::OTHER;
         }
-        let indices = self.indices.pin();
-        if let Some(&index) = indices.get(text) {
-            return Symbol(index);
+        let key = rustc_hash::FxBuildHasher.hash_one(text);
+        if let Some(symbol) = self.find(key, text) {
+            return symbol;
+        }
+        // The table never shrinks: once it is full, a stranger costs no lock.
+        if self.texts.count() >= MAX_SYMBOLS {
+            return Symbol::OTHER;
         }
         // The lock guards no data that a panic could leave half-written.
         let _insertion = self.insertion.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&index) = indices.get(text) {
-            return Symbol(index);
+        if let Some(symbol) = self.find(key, text) {
+            return symbol;
         }
         if self.texts.count() >= MAX_SYMBOLS {
             return Symbol::OTHER;
         }
         let Ok(index) = u16::try_from(self.texts.push(text.into())) else { return Symbol::OTHER };
-        indices.insert(text.into(), index);
+        self.indices.insert(key, index.into());
         Symbol(index)
+    }
+
+    #[inline]
+    fn find(&self, key: u64, text: &str) -> Option<Symbol> {
+        let is_text = |index: u32| self.texts.get(index as usize).is_some_and(|found| **found == *text);
+        self.indices.find(key, is_text).map(|index| Symbol(index as u16))
     }
 
     /// The symbol's text.

@@ -2,124 +2,49 @@
 //! used.
 //!
 //! ```text
-//! row 7 ──► [page ids] ──► page 12 = one or more cache lines
-//!              0 none        counters:   [live cells | c c c c c c c]
-//!              n page n      histograms: [sum bucket … bucket +Inf]
+//! row 7 ──► page ids (`directory.rs`) ──► page 12: counters   [header c c c c c c c]
+//!                                                  histograms [header sum bucket … bucket +Inf]
 //! ```
-//! A cell, once made, never moves, so a record never waits. Everything that makes something takes one lock.
+//! A page, once made, never moves, so a record never waits. Its header says whose it is, and is looked at before a record
+//! and after: what is found on the way there may be out of date, and then the record begins anew under the lock. That is
+//! what lets runs be replaced by longer ones, and pages go to others when their series have ended (`expiry.rs`).
+//! Everything that makes something takes one lock.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use super::blocks::Blocks;
+use super::budget::{Bytes, TIERS};
+use super::directory::{Directory, Plan, Used};
+use super::pages::{LINE, Page, Pages};
+use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, order_accesses};
 
-/// Pages that a row refers to itself: with them a row fills a cache line.
-const INLINE_PAGES: usize = 10;
+/// Counters in a page: the first word of its line is the header.
+const COUNTERS_PER_PAGE: u32 = LINE as u32 - 1;
 
-/// Pages that a row's directory refers to itself.
-const NEAR_PAGES: usize = 32;
+/// The bits of a header: which cells of the page are live, whether the page is about to end, the page's place in its row,
+/// the row, and how often it has changed hands.
+pub(super) mod header {
+    pub(in super::super) const LIVE: u64 = 0x7F;
+    pub(in super::super) const RETIRED: u64 = 1 << 7;
+    pub(in super::super) const PAGE_SHIFT: u32 = 8;
+    pub(in super::super) const ROW_SHIFT: u32 = 29;
+    pub(in super::super) const GENERATION_SHIFT: u32 = 53;
+    /// Whose the page is.
+    pub(in super::super) const OWNER: u64 = (1 << GENERATION_SHIFT) - (1 << PAGE_SHIFT);
+    pub(in super::super) const GENERATION: u64 = !((1 << GENERATION_SHIFT) - 1);
+    /// Rows that there can be.
+    pub(in super::super) const MAX_ROWS: usize = 1 << (GENERATION_SHIFT - ROW_SHIFT);
+    /// Pages that a row can have.
+    pub(in super::super) const MAX_PAGES: u32 = 1 << (ROW_SHIFT - PAGE_SHIFT);
 
-/// Pages in the first block of a directory; each later one has twice as many.
-const FAR_PAGES: usize = 64;
-
-/// Blocks of a directory: enough for a million combinations.
-const FAR_BLOCKS: usize = 15;
-
-/// Rows that are allocated together.
-const ROWS_PER_BLOCK: usize = 16;
-
-/// Words in a cache line.
-const LINE: usize = 8;
-
-/// Counters in a page: the first word of its line tells which of them are live.
-const COUNTERS: u32 = LINE as u32 - 1;
-
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Line([AtomicU64; LINE]);
-
-/// A page id that stands for no page: what belongs into it is folded into the overflow series, as it came after the
-/// budget was used up.
-const FOLDED: u32 = u32::MAX;
-
-/// Where the bits of folded cells begin in the first word of a page of counters.
-const FOLDED_BITS: u32 = 32;
-
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Row {
-    /// Live cells of this row.
-    cells: AtomicU32,
-    pages: [AtomicU32; INLINE_PAGES],
-    /// The ids of the pages after those, made when first used.
-    directory: OnceLock<Box<Directory>>,
-}
-
-/// Page ids of a row that uses many combinations.
-#[derive(Debug, Default)]
-struct Directory {
-    near: [AtomicU32; NEAR_PAGES],
-    far: [OnceLock<Box<[AtomicU32]>>; FAR_BLOCKS],
-}
-
-/// Where the id of a page is.
-enum Place {
-    Inline(usize),
-    Near(usize),
-    Far { block: usize, index: usize },
-}
-
-impl Place {
-    #[inline]
-    fn of(page: usize) -> Self {
-        if page < INLINE_PAGES {
-            return Self::Inline(page);
-        }
-        let page = page - INLINE_PAGES;
-        if page < NEAR_PAGES {
-            return Self::Near(page);
-        }
-        // Block n begins at FAR_PAGES * (2^n - 1).
-        let page = page - NEAR_PAGES;
-        let block = (page / FAR_PAGES + 1).ilog2() as usize;
-        Self::Far { block, index: page - FAR_PAGES * ((1 << block) - 1) }
-    }
-}
-
-impl Row {
-    #[inline]
-    fn page_id(&self, page: usize) -> Option<&AtomicU32> {
-        match Place::of(page) {
-            Place::Inline(index) => self.pages.get(index),
-            Place::Near(index) => self.directory.get()?.near.get(index),
-            Place::Far { block, index } => self.directory.get()?.far.get(block)?.get()?.get(index),
-        }
+    pub(in super::super) const fn owner(row: u32, page: u32) -> u64 {
+        (row as u64) << ROW_SHIFT | (page as u64) << PAGE_SHIFT
     }
 
-    fn make_page_id(&self, page: usize, made: &mut Made) -> Option<&AtomicU32> {
-        let directory = |made: &mut Made| {
-            self.directory.get_or_init(|| {
-                made.bytes += size_of::<Directory>();
-                Box::default()
-            })
-        };
-        match Place::of(page) {
-            Place::Inline(index) => self.pages.get(index),
-            Place::Near(index) => directory(made).near.get(index),
-            Place::Far { block, index } => {
-                let ids = directory(made).far.get(block)?.get_or_init(|| {
-                    let ids = FAR_PAGES << block;
-                    made.bytes += ids * size_of::<AtomicU32>();
-                    (0..ids).map(|_| AtomicU32::new(0)).collect()
-                });
-                ids.get(index)
-            }
-        }
+    pub(in super::super) const fn row(header: u64) -> u32 {
+        ((header & OWNER) >> ROW_SHIFT) as u32
     }
 
-    /// The last page that can have an id, and one more.
-    fn pages(&self) -> usize {
-        let Some(directory) = self.directory.get() else { return INLINE_PAGES };
-        let blocks = directory.far.iter().rposition(|block| block.get().is_some()).map_or(0, |last| last + 1);
-        INLINE_PAGES + NEAR_PAGES + FAR_PAGES * ((1 << blocks) - 1)
+    pub(in super::super) const fn page(header: u64) -> u32 {
+        (header >> PAGE_SHIFT) as u32 & (MAX_PAGES - 1)
     }
 }
 
@@ -141,272 +66,430 @@ pub(super) enum Layout {
 impl Layout {
     const fn cells_per_page(self) -> u32 {
         match self {
-            Self::Counters { .. } => COUNTERS,
+            Self::Counters { .. } => COUNTERS_PER_PAGE,
             Self::Cell { .. } => 1,
         }
     }
 
-    const fn lines_per_page(self) -> usize {
+    /// The words of a page after its header.
+    const fn words_per_page(self) -> usize {
         match self {
-            Self::Counters { .. } => 1,
-            Self::Cell { words } => words.div_ceil(LINE),
+            Self::Counters { .. } => COUNTERS_PER_PAGE as usize,
+            Self::Cell { words } => words,
         }
     }
 }
 
 /// The words of one series, found in a table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cell<'a> {
-    lines: &'a [Line],
+    page: Page<'a>,
+    /// The place of its first word.
     first: usize,
+    /// What the header must be, under the mask, for the cell to be that of the series.
+    expected: u64,
+    mask: u64,
 }
 
 impl<'a> Cell<'a> {
     #[inline]
     pub(super) fn word(&self, index: usize) -> Option<&'a AtomicU64> {
-        let index = self.first + index;
-        self.lines.get(index / LINE)?.0.get(index % LINE)
+        self.page.word(self.first + index)
     }
 
-    /// The first word of a page of counters: a bit for each live cell, and one for each folded.
+    /// Whether what was added to the cell since it was found belongs to its series. Sequentially consistent, as the
+    /// additions are: see `expiry.rs`.
     #[inline]
-    fn state(&self) -> Option<&'a AtomicU64> {
-        self.lines.first()?.0.first()
+    pub(super) fn is_current(&self) -> bool {
+        order_accesses();
+        self.page.header().is_some_and(|header| header.load(Ordering::SeqCst) & self.mask == self.expected)
     }
-}
-
-/// What a look-up found.
-#[derive(Clone, Copy)]
-pub(super) enum Found<'a> {
-    /// A live cell.
-    Live(Cell<'a>),
-    /// A cell that was refused.
-    Folded,
-    /// Nothing yet.
-    Missing,
 }
 
 /// The cells within the budget that exist when another one is wanted.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Occupancy {
-    /// In the whole table.
-    pub(super) table: usize,
+    /// In the whole table, by the tier of their tenants.
+    pub(super) by_tier: [usize; TIERS],
     /// In the row.
     pub(super) row: usize,
 }
 
+impl Occupancy {
+    pub(super) fn table(&self) -> usize {
+        self.by_tier.iter().sum()
+    }
+}
+
+/// Why there is no new cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The tenant has all that it may have.
+    Tenant,
+    /// So have the tenants of its tier together.
+    Tier,
+    /// The bytes are used up.
+    Bytes,
+    /// There is no place for it in the table.
+    Place,
+}
+
+/// What a new cell is weighed against.
+pub(super) enum Admission<'a> {
+    /// A budget, and the tier of the tenant.
+    Budget(usize, &'a dyn Fn(Occupancy) -> Result<(), Refusal>),
+    /// The bytes that there are: for the rows that have no budget.
+    Bytes,
+    /// Nothing: for the one cell that there must be.
+    Required,
+}
+
 #[derive(Debug)]
 pub(super) struct Table {
-    layout: Layout,
-    rows: Box<[OnceLock<Box<[Row]>>]>,
-    blocks: Box<[OnceLock<Box<[Line]>>]>,
-    /// Pages in a block of lines, as a power of two.
-    pages_per_block_log2: u32,
-    creation: Mutex<Made>,
+    pub(super) layout: Layout,
+    pub(super) directory: Directory,
+    pub(super) pages: Pages,
+    /// When a page was made, in seconds since the table was.
+    starts: Blocks<AtomicU32>,
+    pub(super) bytes: Bytes,
+    made: Mutex<Made>,
+    /// Threads that wait for the lock: it is not fair by itself. No part of what is modelled.
+    waiting: std::sync::atomic::AtomicU32,
 }
 
 /// What exists, changed under the lock only.
 #[derive(Debug, Default)]
-struct Made {
-    pages: u32,
-    cells: usize,
-    /// Those of the cells that a budget counts.
-    within_budget: usize,
+pub(super) struct Made {
+    /// The page ids that were ever used.
+    pub(super) pages: u32,
+    pub(super) cells: usize,
+    /// Those of the cells that a budget counts, by tier.
+    pub(super) by_tier: [usize; TIERS],
     bytes: usize,
+    directory: Used,
+    /// Pages that can be used again.
+    pub(super) free_pages: Vec<u32>,
+    pub(super) expiry: super::expiry::Expiry,
 }
 
 impl Table {
-    /// A table of at most `max_rows` rows and `max_pages` pages.
-    pub(super) fn new(layout: Layout, max_rows: usize, max_pages: usize) -> Self {
-        // About 16 KiB a block: small families stay small, and a full block wastes little.
-        let pages_per_block_log2 = (256 / layout.lines_per_page()).max(1).ilog2();
-        let blocks = (max_pages + 1).div_ceil(1 << pages_per_block_log2);
-        Self {
+    /// A table of at most `max_rows` rows and `max_pages` pages, for combinations up to `max_combinations`.
+    pub(super) fn new(layout: Layout, max_rows: usize, max_pages: usize, max_combinations: u32, bytes: Bytes) -> Self {
+        let max_rows = max_rows.min(header::MAX_ROWS) - 1;
+        let pages_of_row = (max_combinations / layout.cells_per_page()) as usize + 1;
+        let table = Self {
             layout,
-            rows: (0..max_rows.div_ceil(ROWS_PER_BLOCK)).map(|_| OnceLock::new()).collect(),
-            blocks: (0..blocks).map(|_| OnceLock::new()).collect(),
-            pages_per_block_log2,
-            creation: Mutex::default(),
+            directory: Directory::new(max_rows, pages_of_row, max_pages),
+            pages: Pages::new(layout.words_per_page(), max_pages + 1),
+            starts: Blocks::new(max_pages + 1),
+            bytes,
+            made: Mutex::default(),
+            waiting: std::sync::atomic::AtomicU32::new(0),
+        };
+        table.bytes.take_anyway(table.own_bytes());
+        table
+    }
+
+    pub(super) fn made(&self) -> MutexGuard<'_, Made> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        made
+    }
+
+    /// Lets those who wait for the lock have it first, as long as that takes no time to speak of.
+    pub(super) fn let_others(&self) {
+        for _ in 0..100 {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 
-    /// The cell of that row and combination.
+    /// The cell of that row and combination, to record into.
     #[inline]
-    pub(super) fn find(&self, row: u32, combination: u32) -> Found<'_> {
-        let (page, place) = self.split(combination);
-        let Some(id) = self.row(row).and_then(|row| row.page_id(page)) else { return Found::Missing };
-        let id = id.load(Ordering::Acquire);
-        if id == FOLDED {
-            return Found::Folded;
-        }
-        let Some(cell) = self.cell(id, place) else { return Found::Missing };
+    pub(super) fn find(&self, row: u32, combination: u32) -> Option<Cell<'_>> {
         match self.layout {
-            Layout::Counters { .. } => {
-                let state = cell.state().map_or(0, |state| state.load(Ordering::Acquire)) >> place;
-                if state & 1 == 1 {
-                    Found::Live(cell)
-                } else if state >> FOLDED_BITS & 1 == 1 {
-                    Found::Folded
-                } else {
-                    Found::Missing
-                }
-            }
-            Layout::Cell { .. } => Found::Live(cell),
+            Layout::Counters { .. } => self.find_in::<true>(row, combination),
+            Layout::Cell { .. } => self.find_in::<false>(row, combination),
         }
     }
 
-    /// Makes the cell of that row and combination if `admit` agrees; else it stays folded.
+    /// The same for who knows the layout: that of counters, or the other one.
+    #[inline(always)]
+    pub(super) fn find_in<const COUNTERS: bool>(&self, row: u32, combination: u32) -> Option<Cell<'_>> {
+        if COUNTERS {
+            let (page, place) = (combination / COUNTERS_PER_PAGE, combination % COUNTERS_PER_PAGE);
+            Self::current(self.pages.get_line(self.directory.page(row, page)?)?, row, page, place)
+        } else {
+            Self::current(self.pages.get(self.directory.page(row, combination)?)?, row, combination, 0)
+        }
+    }
+
+    #[inline(always)]
+    fn current(lines: Page<'_>, row: u32, page: u32, place: u32) -> Option<Cell<'_>> {
+        let bit = 1 << place;
+        let cell = Cell {
+            page: lines,
+            first: place as usize + 1,
+            expected: header::owner(row, page) | bit,
+            mask: header::OWNER | header::RETIRED | bit,
+        };
+        (lines.header()?.load(Ordering::Acquire) & cell.mask == cell.expected).then_some(cell)
+    }
+
+    /// The cell of that row and combination, made if need be and if it is admitted.
     #[cold]
-    pub(super) fn create(&self, row: u32, combination: u32, admit: impl FnOnce(Occupancy) -> bool) -> Found<'_> {
-        let mut made = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn create(
+        &self,
+        row: u32,
+        combination: u32,
+        admission: &Admission<'_>,
+        now: u32,
+    ) -> Result<Cell<'_>, Refusal> {
+        let mut made = self.made();
+        self.revive(row, self.split(combination).0, &mut made);
         match self.find(row, combination) {
-            Found::Missing => {
-                let found = self.make(row, combination, admit, &mut made).unwrap_or(Found::Missing);
-                if let Found::Live(_) = found {
-                    made.within_budget += 1;
-                }
-                found
-            }
-            found => found,
+            Some(cell) => Ok(cell),
+            None => self.make(row, combination, admission, now, &mut made),
         }
     }
 
-    /// Makes the cell of that row and combination, outside of any budget.
+    /// The cell of that row and combination, if it exists and was about to end: it does not, now.
+    pub(super) fn revived(&self, row: u32, combination: u32) -> Option<Cell<'_>> {
+        let (page, place) = self.split(combination);
+        let header = self.pages.get(self.directory.page(row, page)?)?.header()?.load(Ordering::Acquire);
+        // Most often there is nothing to revive, and no need for the lock; or another thread has just made the cell.
+        if header & header::RETIRED == 0 || (header >> place) & 1 == 0 {
+            return self.find(row, combination);
+        }
+        let mut made = self.made();
+        self.revive(row, self.split(combination).0, &mut made);
+        self.find(row, combination)
+    }
+
+    /// Whether what was added to a cell that is no longer current counts all the same; if not, `undo` takes it away.
     #[cold]
-    pub(super) fn create_beyond(&self, row: u32, combination: u32) -> Found<'_> {
-        let mut made = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.find(row, combination) {
-            Found::Missing => self.make(row, combination, |_| true, &mut made).unwrap_or(Found::Missing),
-            found => found,
+    pub(super) fn settle(&self, cell: &Cell<'_>, undo: impl FnOnce()) -> bool {
+        let mut made = self.made();
+        self.revive(header::row(cell.expected), header::page(cell.expected), &mut made);
+        let is_current = cell.is_current();
+        if !is_current {
+            undo();
         }
-    }
-
-    /// The cell of a row that has no budget, made if need be.
-    #[inline]
-    pub(super) fn find_or_create_beyond(&self, row: u32, combination: u32) -> Found<'_> {
-        match self.find(row, combination) {
-            Found::Missing => self.create_beyond(row, combination),
-            found => found,
-        }
+        is_current
     }
 
     fn make(
         &self,
         row: u32,
         combination: u32,
-        admit: impl FnOnce(Occupancy) -> bool,
+        admission: &Admission<'_>,
+        now: u32,
         made: &mut Made,
-    ) -> Option<Found<'_>> {
+    ) -> Result<Cell<'_>, Refusal> {
         let (page, place) = self.split(combination);
-        let row = self.make_row(row, made)?;
-        let id = row.make_page_id(page, made)?;
-        let occupancy = Occupancy { table: made.within_budget, row: row.cells.load(Ordering::Relaxed) as usize };
-        let admitted = admit(occupancy);
-        if id.load(Ordering::Relaxed) == 0 {
-            if !admitted {
-                id.store(FOLDED, Ordering::Release);
-                return Some(Found::Folded);
-            }
-            let next = made.pages + 1;
-            self.make_block(next, made)?;
-            made.pages = next;
-            id.store(next, Ordering::Release);
+        if row as usize >= header::MAX_ROWS || page >= header::MAX_PAGES {
+            return Err(Refusal::Place);
         }
-        let cell = self.cell(id.load(Ordering::Relaxed), place)?;
-        if let Layout::Counters { initial } = self.layout {
-            if admitted {
-                cell.word(0)?.store(initial, Ordering::Relaxed);
-            }
-            let bit = if admitted { place } else { place + FOLDED_BITS };
-            cell.state()?.fetch_or(1 << bit, Ordering::Release);
+        if let Admission::Budget(_, admits) = admission {
+            admits(Occupancy { by_tier: made.by_tier, row: self.occupancy(row) })?;
         }
-        if !admitted {
-            return Some(Found::Folded);
-        }
+        let id = match self.directory.page(row, page) {
+            Some(id) => id,
+            None => self.make_page(row, page, admission, now, made)?,
+        };
+        self.enliven(row, page, id, place).ok_or(Refusal::Place)?;
         made.cells += 1;
-        row.cells.fetch_add(1, Ordering::Release);
-        Some(Found::Live(cell))
+        if let Admission::Budget(tier, _) = admission {
+            self.directory.add_cell(row);
+            let tier = made.expiry.count(id, *tier);
+            if let Some(cells) = made.by_tier.get_mut(tier) {
+                *cells += 1;
+            }
+        }
+        self.find(row, combination).ok_or(Refusal::Place)
+    }
+
+    /// Makes a cell of a page live.
+    fn enliven(&self, row: u32, page: u32, id: u32, place: u32) -> Option<()> {
+        let found = self.pages.get(id)?;
+        let header = found.header()?;
+        if header.load(Ordering::Relaxed) & header::OWNER != header::owner(row, page) {
+            return None;
+        }
+        if let Layout::Counters { initial: initial @ 1.. } = self.layout {
+            found.word(place as usize + 1)?.store(initial, Ordering::Relaxed);
+        }
+        header.fetch_or(1 << place, Ordering::Release);
+        Some(())
+    }
+
+    fn make_page(
+        &self,
+        row: u32,
+        page: u32,
+        admission: &Admission<'_>,
+        now: u32,
+        made: &mut Made,
+    ) -> Result<u32, Refusal> {
+        let id = made.free_pages.last().copied().unwrap_or(made.pages + 1);
+        // All places are looked at before anything is taken: what is taken is then made.
+        let plan = self.directory.plan(row, page, &made.directory).ok_or(Refusal::Place)?;
+        let places = [Some(plan.cost), self.pages.cost(id), self.starts.cost(id)];
+        let mut cost = places.into_iter().sum::<Option<usize>>().ok_or(Refusal::Place)?;
+        if let Admission::Budget(..) = admission {
+            cost += made.expiry.cost(id);
+        }
+        if let Admission::Required = admission {
+            self.bytes.take_anyway(cost);
+        } else if !self.bytes.take(made.bytes, cost) {
+            return Err(Refusal::Bytes);
+        }
+        made.bytes += cost;
+        self.make_planned(&plan, id, now, made).ok_or(Refusal::Place)?;
+        self.directory.link(row, page, id);
+        Ok(id)
+    }
+
+    fn make_planned(&self, plan: &Plan, id: u32, now: u32, made: &mut Made) -> Option<()> {
+        self.directory.make(plan, &mut made.directory)?;
+        let header = self.pages.make(id)?.header()?;
+        self.starts.make(id)?.store(now, Ordering::Relaxed);
+        if made.free_pages.pop().is_none() {
+            made.pages = id;
+        }
+        let generation = header.load(Ordering::Relaxed) & header::GENERATION;
+        header.store(generation | header::owner(plan.row, plan.page), Ordering::Release);
+        Some(())
+    }
+
+    /// The page in that place is not to end, because it is wanted. The lock is held.
+    fn revive(&self, row: u32, page: u32, made: &mut Made) {
+        let Some(id) = self.directory.page(row, page) else { return };
+        let Some(header) = self.pages.get(id).and_then(|page| page.header()) else { return };
+        let is_retired = header::OWNER | header::RETIRED;
+        if header.load(Ordering::Relaxed) & is_retired == header::owner(row, page) | header::RETIRED {
+            header.fetch_and(!header::RETIRED, Ordering::SeqCst);
+            made.expiry.revive(id);
+        }
+    }
+
+    /// Takes cells of a row away from what is counted. The lock is held.
+    pub(super) fn discount(&self, row: u32, tier: usize, cells: u32, made: &mut Made) {
+        made.cells -= cells as usize;
+        if let Some(of_tier) = made.by_tier.get_mut(tier) {
+            *of_tier -= cells as usize;
+        }
+        self.directory.remove_cells(row, cells);
+    }
+
+    /// Ends a cell at once: for what is set, not added to, and so cannot lose anything.
+    pub(super) fn remove(&self, row: u32, combination: u32) {
+        let (page, place) = self.split(combination);
+        let mut made = self.made();
+        let Some(id) = self.directory.page(row, page) else { return };
+        if let Some(header) = self.find(row, combination).and_then(|cell| cell.page.header()) {
+            header.fetch_and(!(1 << place), Ordering::Release);
+            match made.expiry.tier(id) {
+                Some(tier) => self.discount(row, tier, 1, &mut made),
+                None => made.cells -= 1,
+            }
+        }
+    }
+
+    /// The row and the combination of a cell.
+    pub(super) fn place(&self, cell: &Cell<'_>) -> (u32, u32) {
+        let first = header::page(cell.expected) * self.layout.cells_per_page();
+        (header::row(cell.expected), first + cell.first as u32 - 1)
+    }
+
+    /// The live cells of a row that a budget counts.
+    #[inline]
+    pub(super) fn occupancy(&self, row: u32) -> usize {
+        self.directory.cells(row)
+    }
+
+    /// The live cells that a budget counts.
+    pub(super) fn all_cells(&self) -> Occupancy {
+        Occupancy { by_tier: self.made().by_tier, row: 0 }
     }
 
     /// The live cells.
     pub(super) fn cells(&self) -> usize {
-        self.creation.lock().unwrap_or_else(PoisonError::into_inner).cells
+        self.made().cells
     }
 
     /// The memory taken, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        let made = self.creation.lock().unwrap_or_else(PoisonError::into_inner).bytes;
-        made + size_of_val(&*self.rows) + size_of_val(&*self.blocks)
+    pub(super) fn taken_bytes(&self) -> usize {
+        self.made().bytes + self.own_bytes()
+    }
+
+    fn own_bytes(&self) -> usize {
+        self.directory.own_bytes() + self.pages.own_bytes() + self.starts.own_bytes()
+    }
+
+    /// When the page of a cell was made, in seconds since the table was.
+    #[cfg(feature = "otlp")]
+    pub(super) fn start(&self, row: u32, combination: u32) -> u32 {
+        let id = self.directory.page(row, self.split(combination).0);
+        id.and_then(|id| self.starts.get(id)).map_or(0, |start| start.load(Ordering::Relaxed))
     }
 
     /// The first row from `row` on that may hold cells.
     pub(super) fn next_made_row(&self, row: u32) -> Option<u32> {
-        let block = row as usize / ROWS_PER_BLOCK;
-        let (skipped, rows) = self.rows.iter().skip(block).enumerate().find(|(_, rows)| rows.get().is_some())?;
-        let first = ((block + skipped) * ROWS_PER_BLOCK) as u32;
-        let next = first.max(row);
-        (next < first + rows.get()?.len() as u32).then_some(next)
+        self.directory.next_made_row(row)
     }
 
-    /// The first combination from `combination` on whose cell in that row is live: pages that were never made cost one
-    /// look each, a row without cells none.
+    /// The first combination from `combination` on whose cell in that row is live, to be read: also one that is about to
+    /// end.
     pub(super) fn next_live(&self, row: u32, combination: u32) -> Option<(u32, Cell<'_>)> {
-        let found = self.row(row).filter(|row| row.cells.load(Ordering::Acquire) > 0)?;
+        self.read(row, combination, header::MAX_PAGES)
+    }
+
+    /// The cell of that row and combination, to be read.
+    pub(super) fn find_to_read(&self, row: u32, combination: u32) -> Option<Cell<'_>> {
+        self.read(row, combination, 1).filter(|(found, _)| *found == combination).map(|(_, cell)| cell)
+    }
+
+    /// The first live cell from `combination` on, in so many pages of the row.
+    fn read(&self, row: u32, combination: u32, pages: u32) -> Option<(u32, Cell<'_>)> {
         let cells = self.layout.cells_per_page();
         let (first, place) = self.split(combination);
-        (first..found.pages()).find_map(|page| {
-            let id = found.page_id(page)?.load(Ordering::Acquire);
-            if id == 0 || id == FOLDED {
-                return None;
+        loop {
+            let run = self.directory.run(row);
+            let mut found = self.directory.pages(row, first, pages);
+            let cell = found.find_map(|(page, id)| {
+                let skipped = if page == first { place } else { 0 };
+                let (place, cell) = self.live_cell(row, page, id, skipped)?;
+                Some((page * cells + place, cell))
+            });
+            // A run that was replaced may be another row's by now, and cells are missed.
+            if self.directory.run(row) == run {
+                return cell;
             }
-            let places = if page == first { place..cells } else { 0..cells };
-            places.map(|place| page as u32 * cells + place).find_map(|combination| match self.find(row, combination) {
-                Found::Live(cell) => Some((combination, cell)),
-                Found::Folded | Found::Missing => None,
-            })
-        })
+        }
     }
 
-    #[inline]
-    fn split(&self, combination: u32) -> (usize, u32) {
-        let cells = self.layout.cells_per_page();
-        ((combination / cells) as usize, combination % cells)
-    }
-
-    #[inline]
-    fn row(&self, row: u32) -> Option<&Row> {
-        self.rows.get(row as usize / ROWS_PER_BLOCK)?.get()?.get(row as usize % ROWS_PER_BLOCK)
-    }
-
-    #[inline]
-    fn cell(&self, page: u32, place: u32) -> Option<Cell<'_>> {
-        if page == 0 {
+    /// The first live cell of a page of a row, and its place there, after so many.
+    fn live_cell(&self, row: u32, page: u32, id: u32, skipped: u32) -> Option<(u32, Cell<'_>)> {
+        let lines = self.pages.get(id)?;
+        let header = lines.header()?.load(Ordering::Acquire);
+        let live = (header & header::LIVE) >> skipped << skipped;
+        if live == 0 || header & header::OWNER != header::owner(row, page) {
             return None;
         }
-        let block = self.blocks.get((page >> self.pages_per_block_log2) as usize)?.get()?;
-        let lines = self.layout.lines_per_page();
-        let first = (page as usize & ((1 << self.pages_per_block_log2) - 1)) * lines;
-        let lines = block.get(first..first + lines)?;
+        let place = live.trailing_zeros();
+        let mask = header::OWNER | header::GENERATION | 1 << place;
+        Some((place, Cell { page: lines, first: place as usize + 1, expected: header & mask, mask }))
+    }
+
+    #[inline]
+    fn split(&self, combination: u32) -> (u32, u32) {
         match self.layout {
-            Layout::Counters { .. } => Some(Cell { lines, first: place as usize + 1 }),
-            Layout::Cell { .. } => Some(Cell { lines, first: 0 }),
+            Layout::Counters { .. } => (combination / COUNTERS_PER_PAGE, combination % COUNTERS_PER_PAGE),
+            Layout::Cell { .. } => (combination, 0),
         }
-    }
-
-    fn make_row(&self, row: u32, made: &mut Made) -> Option<&Row> {
-        let rows = self.rows.get(row as usize / ROWS_PER_BLOCK)?.get_or_init(|| {
-            made.bytes += ROWS_PER_BLOCK * size_of::<Row>();
-            (0..ROWS_PER_BLOCK).map(|_| Row::default()).collect()
-        });
-        rows.get(row as usize % ROWS_PER_BLOCK)
-    }
-
-    fn make_block(&self, page: u32, made: &mut Made) -> Option<()> {
-        let lines = self.layout.lines_per_page() << self.pages_per_block_log2;
-        self.blocks.get((page >> self.pages_per_block_log2) as usize)?.get_or_init(|| {
-            made.bytes += lines * size_of::<Line>();
-            (0..lines).map(|_| Line::default()).collect()
-        });
-        Some(())
     }
 }

@@ -56,6 +56,21 @@ impl fmt::Display for Tier {
     }
 }
 
+/// How much of a tenant is shown by name; set for each tier in the [`CardinalityBudget`](crate::CardinalityBudget).
+///
+/// What is not shown by name is not lost: it is in the series of `__other__` with the same labels, and so in every total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Detail {
+    /// Nothing: the tenant is part of the platform's numbers only.
+    Aggregate,
+    /// Its totals and one latency histogram: the families that say [`Detail::Summary`] in the catalogue.
+    Summary,
+    /// Every family that there is for each tenant.
+    #[default]
+    Full,
+}
+
 /// A tier's name that is none of `free`, `standard` and `enterprise`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown tier {0:?}: expected `free`, `standard` or `enterprise`")]

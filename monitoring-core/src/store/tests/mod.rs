@@ -1,22 +1,32 @@
 //! Tests of the store, by what they try to break.
 //!
-//! `series.rs`: one family of each kind, its labels and its values; `limits.rs`: the budgets, and what comes after them;
-//! `model.rs`: random operations beside a hash map; `concurrency.rs`: threads that record, and scrapes meanwhile;
-//! `combination.rs` and `table.rs`: the tables of combinations and of cells; `registration.rs`: what cannot be
-//! registered; `collect.rs`: collectors.
+//! `series.rs`: one family of each kind, its labels and its values; `histograms.rs`: exponential buckets and exemplars;
+//! `limits.rs`, `tiers.rs`, `bytes.rs`: the budgets, and what comes after them; `expiry.rs`: series that end;
+//! `model.rs`, `lifetimes.rs`: random operations beside a simple model; `concurrency.rs`: threads that record, and scrapes
+//! meanwhile (what threads do to one cell is explored by the models in `monitoring-core/models`); `combination.rs`,
+//! `table.rs` and `blocks.rs`: the tables of combinations and of cells, and the arrays under them; `registration.rs`: what
+//! cannot be registered; `collect.rs`: collectors.
 
+mod blocks;
+mod bytes;
 mod collect;
 mod combination;
 mod concurrency;
+mod expiry;
+#[cfg(any(feature = "protobuf", feature = "otlp"))]
+#[cfg(any(feature = "otlp", feature = "protobuf"))]
+mod histograms;
+mod lifetimes;
 mod limits;
 mod model;
 mod registration;
 mod series;
 mod table;
+mod tiers;
 
 use monitoring_tests::exposition::Samples;
 
-use super::{SeriesLimits, Symbol};
+use super::{CardinalityBudget, Family, Symbol};
 use crate::catalogue::{Descriptor, Unit};
 use crate::tenant::{Tenant, Tier};
 use crate::{LabelSet, LabelValue, Monitoring};
@@ -59,7 +69,12 @@ fn monitoring() -> Monitoring {
 }
 
 fn limited(per_family: usize, per_tenant: usize, combinations: u32) -> Monitoring {
-    Monitoring::builder("test").series_limits(SeriesLimits { per_family, per_tenant, combinations }).build().unwrap()
+    Monitoring::builder("test")
+        .cardinality_budget(
+            CardinalityBudget::default().per_family(per_family).per_tenant(per_tenant).combinations(combinations),
+        )
+        .build()
+        .unwrap()
 }
 
 fn tenant(monitoring: &Monitoring, id: &str) -> Tenant {
@@ -74,4 +89,10 @@ fn labels(monitoring: &Monitoring, kind: Color, name: &str) -> Labels {
 fn samples(monitoring: &Monitoring) -> Samples {
     let text = monitoring.render();
     text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// A family by the name that Prometheus knows.
+fn family<'a>(monitoring: &'a Monitoring, name: &str) -> &'a Family {
+    let families = (0..).map_while(|place| monitoring.registry().family_at(place));
+    families.into_iter().find(|family| family.name() == name).unwrap()
 }

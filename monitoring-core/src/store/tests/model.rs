@@ -62,19 +62,14 @@ struct Model {
     overflow: u64,
     /// Past the budget a gauge is not set.
     is_gauge: bool,
+    /// A tenant was refused: none is admitted beyond its floor before the next sweep.
+    is_closed: bool,
 }
 
 impl Model {
-    /// The series that an operation goes to, made if `make`.
-    fn series(
-        &mut self,
-        limits: SeriesLimits,
-        tenant: Option<usize>,
-        labels: Texts,
-        make: bool,
-    ) -> Option<&mut Vec<i128>> {
+    /// The series that is recorded into, made if need be.
+    fn series(&mut self, limits: CardinalityBudget, tenant: Option<usize>, labels: Texts) -> Option<&mut Vec<i128>> {
         let room = self.combinations.len() < limits.combinations as usize;
-        // A gauge that is cleared makes its combination, as everything does.
         let combination = if self.combinations.contains(&labels) || room {
             self.combinations.insert(labels.clone());
             Some(labels)
@@ -82,27 +77,37 @@ impl Model {
             None
         };
         let mut row = tenant.unwrap_or(0);
-        if make {
-            let of_row = self.series.keys().filter(|(of, _)| *of == row).count();
-            let is_known = self.series.contains_key(&(row, combination.clone()));
-            let of_tenants = self.series.keys().filter(|(of, _)| *of >= 3).count();
-            let within = of_row < limits.per_tenant && of_tenants < limits.per_family;
-            // The floor of one series is each tenant's.
-            let has_room = row < 3 || of_row == 0 || within;
-            let is_folded = !is_known && !has_room;
-            if is_folded {
-                row = 2;
-            }
-            if is_folded || combination.is_none() {
-                self.overflow += 1;
-                if self.is_gauge {
-                    return None;
-                }
-            }
-            Some(self.series.entry((row, combination)).or_default())
-        } else {
-            self.series.get_mut(&(row, combination))
+        let has_place = combination.is_some() || !self.is_gauge;
+        let is_folded =
+            has_place && !self.series.contains_key(&(row, combination.clone())) && !self.admits(limits, row);
+        if is_folded {
+            row = 2;
         }
+        if is_folded || combination.is_none() {
+            self.overflow += 1;
+            if self.is_gauge {
+                return None;
+            }
+        }
+        Some(self.series.entry((row, combination)).or_default())
+    }
+
+    fn admits(&mut self, limits: CardinalityBudget, row: usize) -> bool {
+        let of_row = self.series.keys().filter(|(of, _)| *of == row).count();
+        // The floor of one series is each tenant's.
+        if row < 3 || of_row == 0 {
+            return true;
+        }
+        if of_row >= limits.per_tenant || self.is_closed {
+            return false;
+        }
+        self.is_closed = self.series.keys().filter(|(of, _)| *of >= 3).count() >= limits.per_family;
+        !self.is_closed
+    }
+
+    /// A gauge that is cleared gives its room to others.
+    fn clear(&mut self, tenant: Option<usize>, labels: Texts) {
+        self.series.remove(&(tenant.unwrap_or(0), Some(labels)));
     }
 
     fn compare(&self, samples: &Samples, name: &str, per_tenant: bool, value: impl Fn(&[i128]) -> Option<f64>) {
@@ -137,7 +142,7 @@ const NAMES: [&str; 8] = [
     "test_tenant_duration_seconds",
 ];
 
-fn run(limits: SeriesLimits, operations: &[Operation]) {
+fn run(limits: CardinalityBudget, operations: &[Operation]) {
     let monitoring = limited(limits.per_family, limits.per_tenant, limits.combinations);
     let registry = monitoring.registry();
     let count: Counter<Labels> = registry.counter(&COUNTER).unwrap();
@@ -162,7 +167,7 @@ fn run(limits: SeriesLimits, operations: &[Operation]) {
         let who = tenants[operation.tenant];
         let (amount, nanoseconds) = (u64::from(operation.amount), Duration::from_nanos(u64::from(operation.amount)));
         let mut model = |family: usize, tenant: Option<usize>, change: &dyn Fn(&mut Vec<i128>)| {
-            if let Some(words) = models[family].series(limits, tenant, texts.clone(), true) {
+            if let Some(words) = models[family].series(limits, tenant, texts.clone()) {
                 change(words);
             }
         };
@@ -177,7 +182,6 @@ fn run(limits: SeriesLimits, operations: &[Operation]) {
             words[4] += i128::from(amount);
         };
         let set = |words: &mut Vec<i128>| *words = vec![i128::from(amount)];
-        let clear = |words: &mut Vec<i128>| words.clear();
         match operation.kind {
             Kind::Count => {
                 count.add(labels, amount);
@@ -209,11 +213,11 @@ fn run(limits: SeriesLimits, operations: &[Operation]) {
             }
             Kind::Clear => {
                 gauge.clear(labels);
-                models[4].series(limits, None, texts, false).map(clear);
+                models[4].clear(None, texts);
             }
             Kind::ClearOfTenant => {
                 gauge_of_tenant.clear(who, labels);
-                models[5].series(limits, Some(operation.tenant), texts, false).map(clear);
+                models[5].clear(Some(operation.tenant), texts);
             }
             Kind::Observe => {
                 duration.record(labels, nanoseconds);
@@ -261,13 +265,13 @@ proptest! {
         combinations in 1..80_u32,
         operations in operations(60),
     ) {
-        run(SeriesLimits { per_family, per_tenant, combinations }, &operations);
+        run(CardinalityBudget::default().per_family(per_family).per_tenant(per_tenant).combinations(combinations), &operations);
     }
 
     #[test]
     fn the_store_does_what_hash_maps_do_while_its_tables_grow(operations in operations(2_000)) {
         // 600 operations make the table of combinations grow from 32 slots several times over.
-        run(SeriesLimits::default(), &operations);
+        run(CardinalityBudget::default(), &operations);
     }
 }
 

@@ -96,11 +96,13 @@ fn the_lines_of_a_histogram_are_taken_names() {
     const COUNT: Descriptor = Descriptor::up_down_counter("test.size.count", THINGS, "");
     const OTHER: Descriptor = Descriptor::histogram("test.queue", THINGS, &[1.0], "");
     const OTHER_SUM: Descriptor = Descriptor::gauge("test.queue.sum", THINGS, "");
+    const CREATED: Descriptor = Descriptor::gauge("test.size.created", THINGS, "");
 
     let monitoring = monitoring();
     let registry = monitoring.registry();
     let _size: Histogram<(), u64> = registry.histogram(&SIZE).unwrap();
     assert!(message(registry.up_down_counter::<()>(&COUNT)).contains("line of a histogram"));
+    assert!(message(registry.gauge::<()>(&CREATED)).contains("line of a histogram"));
     let _sum = registry.gauge::<()>(&OTHER_SUM).unwrap();
     assert!(message(registry.histogram::<(), u64>(&OTHER)).contains("line of a histogram"));
 }

@@ -4,14 +4,16 @@ use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::super::table::{Cell, Found, Layout, Table};
+use super::super::budget::Bytes;
+use super::super::table::{Admission, Cell, Layout, Refusal, Table};
 
-fn live(found: Found<'_>) -> Cell<'_> {
-    match found {
-        Found::Live(cell) => cell,
-        Found::Folded => panic!("the cell is folded"),
-        Found::Missing => panic!("the cell is missing"),
-    }
+fn table(layout: Layout, max_rows: usize, max_pages: usize) -> Table {
+    Table::new(layout, max_rows, max_pages, 10_000, Bytes::unlimited())
+}
+
+fn create(table: &Table, row: u32, combination: u32, is_admitted: bool) -> Option<Cell<'_>> {
+    let admits = |_| if is_admitted { Ok(()) } else { Err(Refusal::Tier) };
+    table.create(row, combination, &Admission::Budget(0, &admits), 0).ok()
 }
 
 fn word(cell: Cell<'_>, index: usize) -> u64 {
@@ -21,44 +23,60 @@ fn word(cell: Cell<'_>, index: usize) -> u64 {
 #[test]
 fn a_cell_that_is_made_twice_is_one_cell() {
     for layout in [Layout::Counters { initial: 0 }, Layout::Cell { words: 3 }] {
-        let table = Table::new(layout, 2, 10);
-        live(table.create(1, 5, |_| true)).word(0).unwrap().store(7, Ordering::Relaxed);
-        assert_eq!(word(live(table.create(1, 5, |_| true)), 0), 7);
-        assert_eq!(word(live(table.create(1, 5, |_| false)), 0), 7);
+        let table = table(layout, 2, 10);
+        create(&table, 1, 5, true).unwrap().word(0).unwrap().store(7, Ordering::Relaxed);
+        assert_eq!(word(create(&table, 1, 5, true).unwrap(), 0), 7);
+        assert_eq!(word(create(&table, 1, 5, false).unwrap(), 0), 7);
         assert_eq!(table.cells(), 1);
     }
 }
 
 #[test]
 fn a_new_counter_begins_with_the_initial_value_and_its_neighbours_are_missing() {
-    let table = Table::new(Layout::Counters { initial: 42 }, 1, 10);
-    assert_eq!(word(live(table.create(0, 3, |_| true)), 0), 42);
+    let table = table(Layout::Counters { initial: 42 }, 1, 10);
+    assert_eq!(word(create(&table, 0, 3, true).unwrap(), 0), 42);
     for neighbour in [0, 2, 4, 7] {
-        assert!(matches!(table.find(0, neighbour), Found::Missing));
+        assert!(table.find(0, neighbour).is_none());
     }
 }
 
 #[test]
-fn what_was_refused_once_stays_refused_and_what_was_made_stays() {
+fn what_is_refused_is_not_made_and_what_was_made_stays() {
     for layout in [Layout::Counters { initial: 0 }, Layout::Cell { words: 3 }] {
-        let table = Table::new(layout, 2, 10);
-        table.create(0, 0, |_| true);
-        assert!(matches!(table.create(0, 1, |_| false), Found::Folded));
-        assert!(matches!(table.create(0, 1, |_| true), Found::Folded));
-        assert!(matches!(table.find(0, 1), Found::Folded));
-        assert!(matches!(table.find(0, 0), Found::Live(_)));
-        assert!(matches!(table.find(1, 1), Found::Missing));
+        let table = table(layout, 2, 10);
+        create(&table, 0, 0, true).unwrap();
+        assert!(create(&table, 0, 1, false).is_none());
+        assert!(table.find(0, 1).is_none());
+        assert!(create(&table, 0, 0, false).is_some());
+        assert!(create(&table, 0, 1, true).is_some());
+        assert_eq!((table.cells(), table.occupancy(0), table.occupancy(1)), (2, 2, 0));
     }
+}
+
+#[test]
+fn past_its_bytes_a_table_makes_what_is_required_and_nothing_else() {
+    let bytes = Bytes::new(100_000);
+    let table = Table::new(Layout::Cell { words: 20 }, 100, 10_000, 10_000, bytes.clone());
+    let own = table.taken_bytes();
+    let made = (0..10_000).filter(|combination| create(&table, 1, *combination, true).is_some()).count();
+    assert!((100..1_000).contains(&made), "{made} cells");
+    // It gets half of what is there.
+    assert!((own + (100_000 - own) / 2).abs_diff(table.taken_bytes()) < 5_000);
+    assert!(bytes.take(0, 10_000), "others get what is left");
+    assert!(table.create(2, 0, &Admission::Bytes, 0).is_err());
+    assert!(table.create(2, 0, &Admission::Required, 0).is_ok());
+    // What exists stays.
+    assert!((0..made as u32).all(|combination| table.find(1, combination).is_some()));
 }
 
 #[test]
 fn a_table_without_room_makes_nothing_and_does_not_panic() {
-    let table = Table::new(Layout::Cell { words: 5 }, 1, 1);
-    let made = (0..5_000).filter(|combination| matches!(table.create(0, *combination, |_| true), Found::Live(_)));
+    let table = table(Layout::Cell { words: 5 }, 1, 1);
+    let made = (0..5_000).filter(|combination| create(&table, 0, *combination, true).is_some());
     assert!(made.count() < 5_000);
     for (row, combination) in [(16, 0), (u32::MAX, 0), (0, u32::MAX)] {
-        assert!(matches!(table.create(row, combination, |_| true), Found::Missing));
-        assert!(matches!(table.find(row, combination), Found::Missing));
+        assert!(create(&table, row, combination, true).is_none());
+        assert!(table.find(row, combination).is_none());
     }
 }
 
@@ -69,17 +87,17 @@ proptest! {
         places in prop::collection::btree_set((0..40_u32, prop_oneof![0..60_u32, 0..5_000_u32]), 1..200),
     ) {
         let layout = words.map_or(Layout::Counters { initial: 0 }, |words| Layout::Cell { words });
-        let table = Table::new(layout, 40, places.len());
+        let table = table(layout, 40, places.len());
         let words = words.unwrap_or(1);
         let marks = |number: usize| (0..words).map(move |index| (number * 100 + index + 1) as u64);
         for (number, (row, combination)) in places.iter().enumerate() {
-            let cell = live(table.create(*row, *combination, |_| true));
+            let cell = create(&table, *row, *combination, true).unwrap();
             for (index, mark) in marks(number).enumerate() {
                 cell.word(index).unwrap().store(mark, Ordering::Relaxed);
             }
         }
         for (number, (row, combination)) in places.iter().enumerate() {
-            let cell = live(table.find(*row, *combination));
+            let cell = table.find(*row, *combination).unwrap();
             prop_assert!(marks(number).enumerate().all(|(index, mark)| word(cell, index) == mark));
         }
         prop_assert_eq!(table.cells(), places.len());
