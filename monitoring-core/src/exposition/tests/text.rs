@@ -1,38 +1,14 @@
+//! The Prometheus text format, and what holds for chunks of any format.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use monitoring_tests::exposition::Samples;
 use proptest::prelude::*;
 
-use super::Exposition;
+use super::{Color, FORMATS, Format, Labels, THINGS, any_text, labels, monitoring};
 use crate::catalogue::{Descriptor, Unit};
-use crate::{
-    Counter, Gauge, Histogram, LabelSet, LabelValue, Monitoring, Symbol, Tenant, TenantCounter, TenantHistogram, Tier,
-    UpDownCounter,
-};
-
-const THINGS: Unit = Unit::Count("{thing}");
-
-#[derive(Clone, Copy, LabelValue)]
-enum Color {
-    Red,
-    #[label("")]
-    None,
-}
-
-#[derive(Clone, Copy, LabelSet)]
-struct Labels {
-    color: Color,
-    name: Symbol,
-}
-
-fn monitoring() -> Monitoring {
-    Monitoring::builder("test").build().unwrap()
-}
-
-fn labels(monitoring: &Monitoring, color: Color, name: &str) -> Labels {
-    Labels { color, name: monitoring.registry().symbol(name) }
-}
+use crate::{Counter, Gauge, Histogram, Monitoring, Tenant, TenantCounter, TenantHistogram, Tier, UpDownCounter};
 
 /// What is told of the families under test: the store's own come first.
 fn of_tests(monitoring: &Monitoring) -> String {
@@ -105,8 +81,8 @@ fn an_up_down_counter_and_a_gauge_are_gauges() {
          test_share_ratio{name=\"a\"} 0.25\n\
          test_share_ratio{name=\"b\"} -0\n\
          test_share_ratio{name=\"c\"} 3\n\
-         test_share_ratio{name=\"d\"} 1000000000000000000000\n\
-         test_share_ratio{name=\"e\"} -0.00000015\n"
+         test_share_ratio{name=\"d\"} 1e+21\n\
+         test_share_ratio{name=\"e\"} -1.5e-7\n"
     );
 }
 
@@ -223,13 +199,16 @@ fn chunks_together_are_the_whole_and_each_ends_with_a_line() {
 }
 
 #[test]
-fn an_exposition_goes_on_ending_and_is_typed_for_prometheus() {
+fn an_exposition_goes_on_ending_and_tells_its_format() {
     let monitoring = monitoring();
-    let mut exposition = monitoring.exposition();
-    assert!(exposition.next().is_some());
-    assert!(exposition.next().is_none());
-    assert!(exposition.next().is_none());
-    assert_eq!(Exposition::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    for &format in FORMATS {
+        let mut exposition = monitoring.exposition_in(format);
+        assert!(exposition.next().is_some());
+        assert!(exposition.next().is_none());
+        assert!(exposition.next().is_none());
+        assert_eq!(exposition.format(), format);
+    }
+    assert_eq!(monitoring.exposition().format(), Format::Text);
 }
 
 #[test]
@@ -247,10 +226,6 @@ fn a_slow_reader_holds_up_nobody_and_sees_what_comes_meanwhile() {
     text.extend(slow.flatten());
     let samples: Samples = std::str::from_utf8(&text).unwrap().parse().unwrap();
     assert_eq!(samples.sum("test_counter_total", &[]), 2_001.0);
-}
-
-fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof![any::<String>(), "[\\\\\"\n\r\t{}=,\0 a#]{0,12}", "\\PC{0,80}"]
 }
 
 proptest! {
