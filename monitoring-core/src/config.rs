@@ -2,9 +2,16 @@
 
 use std::env::VarError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
 
 use crate::error::ConfigError;
-use crate::store::SeriesLimits;
+#[cfg(feature = "metrics")]
+use crate::facade::OutsideRecorder;
+#[cfg(feature = "otlp")]
+use crate::otlp::OtlpConfig;
+use crate::store::CardinalityBudget;
 
 /// What a [`MonitoringBuilder`](crate::MonitoringBuilder) has been told.
 #[derive(Clone)]
@@ -15,9 +22,16 @@ pub(crate) struct Config {
     pub(crate) metrics_token: Option<String>,
     pub(crate) max_tenants: usize,
     pub(crate) admit_verified: bool,
-    pub(crate) limits: SeriesLimits,
+    pub(crate) budget: CardinalityBudget,
+    pub(crate) exponential_histograms: bool,
     #[cfg(feature = "metrics")]
     pub(crate) facade: bool,
+    /// `None`: nothing is recorded into another recorder.
+    #[cfg(feature = "metrics")]
+    pub(crate) outside: Option<OutsideRecorder>,
+    /// `None`: nothing is pushed.
+    #[cfg(feature = "otlp")]
+    pub(crate) otlp: Option<OtlpConfig>,
 }
 
 /// The shortest bearer token: 16 characters of a random token are beyond guessing.
@@ -25,6 +39,15 @@ const MIN_TOKEN: usize = 16;
 
 /// The most of anything that is counted here: enough for any process, and far from overflowing an index.
 const MAX_NUMBER: usize = 16_000_000;
+
+/// The least bytes of the store: what its own families take, and a little more.
+const MIN_BYTES: usize = 1 << 20;
+
+/// The least time that a series without a change is kept.
+const MIN_IDLE: Duration = Duration::from_secs(3_600);
+
+/// The most.
+const MAX_IDLE: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// The most combinations of label values in a family.
 const MAX_COMBINATIONS: u32 = 1 << 20;
@@ -39,15 +62,25 @@ impl Config {
             metrics_token: None,
             max_tenants: 10_000,
             admit_verified: true,
-            limits: SeriesLimits::default(),
+            budget: CardinalityBudget::default(),
+            exponential_histograms: false,
             #[cfg(feature = "metrics")]
             facade: true,
+            #[cfg(feature = "metrics")]
+            outside: None,
+            #[cfg(feature = "otlp")]
+            otlp: None,
         }
     }
 
     /// Takes over what the environment says; what it leaves out stays.
     pub(crate) fn read(&mut self, environment: impl Fn(&str) -> Result<String, VarError>) -> Result<(), ConfigError> {
         let variables = Variables(environment);
+        self.read_push(&variables)?;
+        let mut attributes = variables.resource_attributes()?.into_iter();
+        if let Some((_, name)) = attributes.rfind(|(name, value)| name == "service.name" && !value.is_empty()) {
+            self.service_name = name;
+        }
         if let Some(name) = variables.text("OTEL_SERVICE_NAME")? {
             self.service_name = name;
         }
@@ -71,15 +104,44 @@ impl Config {
             self.admit_verified = admit;
         }
         if let Some(series) = variables.parse("MONITORING_SERIES_PER_FAMILY", NUMBER, number)? {
-            self.limits.per_family = series;
+            self.budget.per_family = series;
         }
         if let Some(series) = variables.parse("MONITORING_SERIES_PER_TENANT", NUMBER, number)? {
-            self.limits.per_tenant = series;
+            self.budget.per_tenant = series;
+        }
+        if let Some(is_exponential) = variables.parse(AGGREGATION, AGGREGATIONS, aggregation)? {
+            self.exponential_histograms = is_exponential;
+        }
+        if let Some(bytes) = variables.parse("MONITORING_STORE_BYTES", BYTES, |text| text.parse().ok())? {
+            self.budget.bytes = bytes;
         }
         if let Some(combinations) = variables.parse("MONITORING_COMBINATIONS_PER_FAMILY", COMBINATIONS, combinations)? {
-            self.limits.combinations = combinations;
+            self.budget.combinations = combinations;
         }
         Ok(())
+    }
+
+    /// Whether metrics are pushed, and how.
+    fn read_push<F>(&mut self, variables: &Variables<F>) -> Result<(), ConfigError>
+    where
+        F: Fn(&str) -> Result<String, VarError>,
+    {
+        if variables.parse(METRICS_EXPORTER, EXPORTERS, pushes)? != Some(true) {
+            return Ok(());
+        }
+        #[cfg(feature = "otlp")]
+        {
+            self.otlp = Some(OtlpConfig::from_variables(variables)?);
+            Ok(())
+        }
+        #[cfg(not(feature = "otlp"))]
+        Err(ConfigError::NotCompiled { setting: METRICS_EXPORTER, found: "otlp", feature: "otlp" })
+    }
+
+    /// The recorder that everything is recorded into; `None` if there is none, or nothing is recorded.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn outside(&self) -> Option<&OutsideRecorder> {
+        self.outside.as_ref().filter(|_| self.enabled)
     }
 
     /// Whether the settings make sense together, wherever they came from.
@@ -94,22 +156,62 @@ impl Config {
         if self.max_tenants == 0 || self.max_tenants > MAX_NUMBER {
             return invalid("MONITORING_MAX_TENANTS", NUMBER);
         }
-        if self.limits.per_family == 0 || self.limits.per_family > MAX_NUMBER {
+        if self.budget.per_family == 0 || self.budget.per_family > MAX_NUMBER {
             return invalid("MONITORING_SERIES_PER_FAMILY", NUMBER);
         }
-        if self.limits.per_tenant == 0 {
+        if self.budget.per_tenant == 0 {
             return invalid("MONITORING_SERIES_PER_TENANT", NUMBER);
         }
-        if self.limits.combinations == 0 || self.limits.combinations > MAX_COMBINATIONS {
+        if self.budget.bytes < MIN_BYTES {
+            return invalid("MONITORING_STORE_BYTES", BYTES);
+        }
+        if self
+            .budget
+            .reserved
+            .iter()
+            .try_fold(0_usize, |sum, series| sum.checked_add(*series))
+            .is_none_or(|sum| sum > self.budget.per_family)
+        {
+            return invalid(
+                "CardinalityBudget::reserve",
+                "reservations that together are at most the series of a family",
+            );
+        }
+        if self.budget.idle < MIN_IDLE || self.budget.idle > MAX_IDLE {
+            return invalid("CardinalityBudget::idle_after", "one hour (the default) to one year");
+        }
+        if self.budget.combinations == 0 || self.budget.combinations > MAX_COMBINATIONS {
             return invalid("MONITORING_COMBINATIONS_PER_FAMILY", COMBINATIONS);
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(otlp) = &self.otlp {
+            otlp.check()?;
+            // A series must have been pushed before it ends.
+            if otlp.time_between_exports() >= self.budget.idle {
+                return invalid(
+                    "OTEL_METRIC_EXPORT_INTERVAL",
+                    "less than CardinalityBudget::idle_after, one hour by default",
+                );
+            }
+        }
+        #[cfg(not(any(feature = "otlp", feature = "protobuf")))]
+        if self.exponential_histograms {
+            let found = "base2_exponential_bucket_histogram";
+            return Err(ConfigError::NotCompiled { setting: AGGREGATION, found, feature: "protobuf` or `otlp" });
         }
         Ok(())
     }
 }
 
+const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+const EXPORTERS: &str = "`otlp`, `prometheus` or `none`, or a list of them";
 const HOST: &str = "an IP address to listen on, such as 127.0.0.1 (the default), or `localhost`";
 const PORT: &str = "a port from 0 (any free one) to 65535";
+const AGGREGATION: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+const AGGREGATIONS: &str = "`explicit_bucket_histogram` (the default) or `base2_exponential_bucket_histogram`";
+const BYTES: &str = "a number of bytes, at least 1048576";
 const COMBINATIONS: &str = "a whole number from 1 to 1048576";
+pub(crate) const LIST: &str = "a list such as `name=value,other=value`, percent-encoded";
 const NUMBER: &str = "a whole number from 1 to 16000000";
 const TOKEN: &str = "16 to 4096 visible ASCII characters without a space or a line feed; a random one is best";
 
@@ -118,10 +220,45 @@ fn is_token(token: &str) -> bool {
     (MIN_TOKEN..=4096).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Each `name=value` of a list; `None` where there is no name.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
+    text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
+    })
+}
+
+/// What is percent-encoded.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Into::into)
+}
+
+fn attributes(text: &str) -> Option<Vec<(String, String)>> {
+    pairs(text).map(|pair| pair.and_then(|(name, value)| Some((decoded(name)?, decoded(value)?)))).collect()
+}
+
+/// Whether a list of exporters has the one that pushes. Prometheus pulls, wherever the application opens `/metrics`.
+fn pushes(list: &str) -> Option<bool> {
+    list.split(',').map(str::trim).try_fold(false, |pushes, name| match name {
+        "otlp" => Some(true),
+        "prometheus" | "none" => Some(pushes),
+        _ => None,
+    })
+}
+
 fn boolean(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
         _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether histograms are to have exponential buckets.
+fn aggregation(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("explicit_bucket_histogram") => Some(false),
+        _ if text.eq_ignore_ascii_case("base2_exponential_bucket_histogram") => Some(true),
         _ => None,
     }
 }
@@ -138,11 +275,12 @@ fn number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|number| (1..=MAX_NUMBER).contains(number))
 }
 
-struct Variables<F>(F);
+/// The environment, or what stands for it.
+pub(crate) struct Variables<F>(pub(crate) F);
 
 impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
     /// The variable's text; an empty one counts as unset, as the OpenTelemetry specification wants it.
-    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         match (self.0)(name) {
             Ok(text) if text.is_empty() => Ok(None),
             Ok(text) => Ok(Some(text)),
@@ -151,7 +289,13 @@ impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
         }
     }
 
-    fn parse<T>(
+    /// The attributes of the resource, names and values percent-encoded.
+    pub(crate) fn resource_attributes(&self) -> Result<Vec<(String, String)>, ConfigError> {
+        Ok(self.parse("OTEL_RESOURCE_ATTRIBUTES", LIST, attributes)?.unwrap_or_default())
+    }
+
+    /// The variable's value; the text that cannot be read is in the error.
+    pub(crate) fn parse<T>(
         &self,
         name: &'static str,
         expected: &'static str,
@@ -201,7 +345,7 @@ mod tests {
         assert_eq!(config.metrics_address, "127.0.0.1:9464".parse().unwrap());
         assert_eq!(config.metrics_token, None);
         assert_eq!(config.max_tenants, 10_000);
-        assert_eq!(config.limits, SeriesLimits { per_family: 100_000, per_tenant: 1_000, combinations: 16_384 });
+        assert_eq!(config.budget, CardinalityBudget::default());
     }
 
     #[test]
@@ -223,7 +367,7 @@ mod tests {
         assert_eq!(config.metrics_address, "[::1]:0".parse().unwrap());
         assert_eq!(config.metrics_token.as_deref(), Some("0123456789abcdef"));
         assert_eq!(config.max_tenants, 16_000_000);
-        assert_eq!((config.limits.per_family, config.limits.per_tenant), (1, 7));
+        assert_eq!((config.budget.per_family, config.budget.per_tenant), (1, 7));
 
         let config = read(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost")]).unwrap();
         assert_eq!(config.metrics_address, "127.0.0.1:9464".parse().unwrap());
@@ -249,6 +393,70 @@ mod tests {
         for (value, enabled) in [("true", false), ("TRUE", false), ("false", true), ("1", true), ("yes", true)] {
             assert_eq!(read(&[("OTEL_SDK_DISABLED", value)]).unwrap().enabled, enabled, "{value}");
         }
+    }
+
+    #[test]
+    fn metrics_are_pushed_only_if_the_list_of_exporters_says_so() {
+        for (list, expected) in [
+            ("otlp", Some(true)),
+            ("prometheus, otlp", Some(true)),
+            ("prometheus", Some(false)),
+            ("none", Some(false)),
+            ("console", None),
+            ("otlp,", None),
+            ("OTLP", None),
+        ] {
+            assert_eq!(pushes(list), expected, "{list}");
+        }
+        assert!(message(&[("OTEL_METRICS_EXPORTER", "console")]).contains("`otlp`, `prometheus` or `none`"));
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    #[test]
+    fn a_push_that_is_not_compiled_in_is_an_error_that_names_the_feature() {
+        assert_eq!(
+            message(&[("OTEL_METRICS_EXPORTER", "otlp")]),
+            "OTEL_METRICS_EXPORTER asks for `otlp`, which is not compiled in: enable the feature `otlp` of monitoring-core"
+        );
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn the_name_of_the_service_is_the_variable_of_that_name_then_that_of_the_resource() {
+        let [exporter, attributes] =
+            [("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=resource")];
+        assert!(read(&[]).unwrap().otlp.is_none());
+        assert!(read(&[exporter]).unwrap().otlp.is_some());
+        assert_eq!(read(&[exporter]).unwrap().service_name, "fallback");
+        assert_eq!(read(&[exporter, attributes]).unwrap().service_name, "resource");
+        assert_eq!(read(&[exporter, attributes, ("OTEL_SERVICE_NAME", "own")]).unwrap().service_name, "own");
+    }
+
+    #[test]
+    fn the_name_of_the_service_can_be_among_the_attributes_of_the_resource_also_if_nothing_is_pushed() {
+        let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "team=a,service.name=of%20the%20resource");
+        assert_eq!(read(&[attributes]).unwrap().service_name, "of the resource");
+        assert_eq!(read(&[attributes, ("OTEL_SERVICE_NAME", "own")]).unwrap().service_name, "own");
+        assert_eq!(read(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=,a=b")]).unwrap().service_name, "fallback");
+        assert!(message(&[("OTEL_RESOURCE_ATTRIBUTES", "billing")]).contains("OTEL_RESOURCE_ATTRIBUTES"));
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn a_push_is_more_frequent_than_series_end() {
+        let exporter = ("OTEL_METRICS_EXPORTER", "otlp");
+        let message = message(&[exporter, ("OTEL_METRIC_EXPORT_INTERVAL", "3600000")]);
+        assert!(message.contains("OTEL_METRIC_EXPORT_INTERVAL") && message.contains("idle_after"), "{message}");
+        assert!(read(&[exporter, ("OTEL_METRIC_EXPORT_INTERVAL", "3599999")]).is_ok());
+    }
+
+    #[cfg(not(any(feature = "otlp", feature = "protobuf")))]
+    #[test]
+    fn exponential_histograms_that_could_leave_in_no_way_are_an_error_that_names_the_features() {
+        assert!(
+            message(&[(AGGREGATION, "base2_exponential_bucket_histogram")])
+                .contains("enable the feature `protobuf` or `otlp` of monitoring-core")
+        );
     }
 
     #[test]
@@ -336,9 +544,9 @@ mod tests {
         };
         assert!(refused(|config| config.max_tenants = 0).contains("MONITORING_MAX_TENANTS"));
         assert!(refused(|config| config.max_tenants = usize::MAX).contains("MONITORING_MAX_TENANTS"));
-        assert!(refused(|config| config.limits.per_family = usize::MAX).contains("MONITORING_SERIES_PER_FAMILY"));
-        assert!(refused(|config| config.limits.per_tenant = 0).contains("MONITORING_SERIES_PER_TENANT"));
-        assert!(refused(|config| config.limits.combinations = 0).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
-        assert!(refused(|config| config.limits.combinations = u32::MAX).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
+        assert!(refused(|config| config.budget.per_family = usize::MAX).contains("MONITORING_SERIES_PER_FAMILY"));
+        assert!(refused(|config| config.budget.per_tenant = 0).contains("MONITORING_SERIES_PER_TENANT"));
+        assert!(refused(|config| config.budget.combinations = 0).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
+        assert!(refused(|config| config.budget.combinations = u32::MAX).contains("MONITORING_COMBINATIONS_PER_FAMILY"));
     }
 }

@@ -38,21 +38,28 @@
 //! ```
 //!
 //! # What is where
-//! - [`Monitoring`]: set up once in `main`; readiness, shutdown, exposition.
+//! - [`Monitoring`]: set up once in `main`; readiness, shutdown.
 //! - [`Tenant`], [`TenantRegistry`]: who work is done for; only registered tenants are ever named.
 //! - [`Registry`] and its families ([`Counter`], [`TenantCounter`], [`Histogram`], …): the metric store.
 //! - [`LabelSet`], [`LabelValue`]: labels as types.
+//! - [`CardinalityBudget`], [`Tier`], [`Detail`]: how many series and bytes there may be, and who gets them.
+//! - [`Exposition`], [`Format`]: the store as it is scraped, whole or what belongs to one tenant.
+//! - [`Exemplar`]: the trace that a histogram's value came from; see [`Registry::exemplars_from`].
 //! - [`database`]: what the SQL and Redis instruments share.
 //! - [`catalogue`]: every metric that our crates emit.
 //!
 //! # What it costs
 //! A record is an atomic add or two, without lock or allocation once its series exists; making a series takes a short lock.
-//! Memory is bounded by [`SeriesLimits`] and by [`MonitoringBuilder::max_tenants`], whatever is recorded; what is over the
-//! limit goes to an overflow series and is counted. Recording never panics.
+//! Memory is bounded by [`CardinalityBudget`] and by [`MonitoringBuilder::max_tenants`], whatever is recorded; what is over the
+//! limit goes to an overflow series and is counted, so that totals stay exact. What would take a counter or a sum past the
+//! highest number is rejected and counted. Recording never panics.
 //!
 //! # Features
 //! - `metrics` (default): what any crate records through the `metrics` facade lands in the same store. There a key is resolved
-//!   anew, under a short lock, while its `tenant` is not registered or its metric has no room for another series.
+//!   anew, under a short lock, while its `tenant` is not registered or its metric has no room for another series. Or the other
+//!   way round: everything goes to a recorder that the application runs, see [`MonitoringBuilder::record_into_global`].
+//! - `otlp`, `otlp-grpc`: the metrics can be pushed by OTLP, over HTTP or gRPC: see the module `otlp`.
+//! - `protobuf`: [`Format`] has the Prometheus protobuf format, the one with native histograms; adds `prost`.
 
 // The derive macros name this crate by its public name, in here too.
 extern crate self as monitoring_core;
@@ -60,24 +67,31 @@ extern crate self as monitoring_core;
 pub mod catalogue;
 mod config;
 pub mod database;
+mod dropped;
 mod error;
 mod exposition;
 #[cfg(feature = "metrics")]
 mod facade;
+mod id_table;
 mod monitoring;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+mod shared;
 mod store;
+mod sync;
 mod tenant;
 
+pub use dropped::{DropReason, Dropped, Signal};
 pub use error::{ConfigError, InstallError, ShutdownError};
-pub use exposition::Exposition;
+pub use exposition::{Exposition, Format};
 pub use monitoring::{Monitoring, MonitoringBuilder};
 pub use monitoring_macros::{LabelSet, LabelValue};
 pub use store::{
-    Collect, Counter, Gauge, Histogram, InFlight, InstrumentSet, Instruments, LABEL_SET_BITS, LabelSet, LabelValue,
-    Measure, Registry, RegistryError, SeriesLimits, StatusCode, Symbol, Symbols, TenantCounter, TenantGauge,
-    TenantHistogram, UpDownCounter, UpDownEntry,
+    CardinalityBudget, Collect, Counter, Exemplar, Gauge, Histogram, InFlight, InstrumentSet, Instruments,
+    LABEL_SET_BITS, LabelSet, LabelValue, Measure, Registry, RegistryError, StatusCode, Symbol, Symbols, TenantCounter,
+    TenantGauge, TenantHistogram, UpDownCounter, UpDownEntry,
 };
 pub use tenant::{
-    EnteredContext, EnteredTenant, OutsideScope, Tenant, TenantContext, TenantFutureExt, TenantId, TenantIdError,
-    TenantRegistry, TenantRegistryError, TenantScope, Tier, UnknownTier,
+    Detail, EnteredContext, EnteredTenant, OutsideScope, Tenant, TenantContext, TenantFutureExt, TenantId,
+    TenantIdError, TenantRegistry, TenantRegistryError, TenantScope, Tier, UnknownTier,
 };

@@ -15,9 +15,17 @@ use subtle::ConstantTimeEq;
 use crate::catalogue::TARGET_INFO;
 use crate::config::Config;
 use crate::error::{ConfigError, InstallError, ShutdownError};
-use crate::exposition::Exposition;
-use crate::store::{Gauge, Registry, SeriesLimits, Symbol, install_global};
-use crate::tenant::TenantRegistry;
+use crate::exposition::{Exposition, Format};
+#[cfg(feature = "metrics")]
+use crate::facade::{Beat, FacadeRecorder};
+#[cfg(feature = "otlp")]
+use crate::otlp::{Exporter, OtlpConfig, OtlpStatus};
+use crate::shared::Shared;
+use crate::store::{CardinalityBudget, Gauge, Registry, Symbol, install_global};
+use crate::tenant::{Tenant, TenantRegistry};
+
+/// So long what was collected is of now for whoever asks next: as long as scrapes share one answer.
+const COLLECTED_FOR: Duration = Duration::from_millis(500);
 
 /// The monitoring of a service: its metric store, its tenants, and whether it is ready. A clone is another handle to the
 /// same.
@@ -44,6 +52,13 @@ struct Inner {
     ready: AtomicBool,
     draining: watch::Sender<bool>,
     tasks: TaskTracker,
+    shared: Shared,
+    /// `None` if nothing is pushed.
+    #[cfg(feature = "otlp")]
+    exporter: Option<Exporter>,
+    /// `None` if nothing is recorded into another recorder.
+    #[cfg(feature = "metrics")]
+    beat: Option<Beat>,
 }
 
 impl Monitoring {
@@ -57,7 +72,9 @@ impl Monitoring {
     /// | variable | means | default |
     /// |---|---|---|
     /// | `OTEL_SERVICE_NAME` | the service's name, label of `target_info` | `service_name` |
+    /// | `OTEL_RESOURCE_ATTRIBUTES` | `name=value,…`, percent-encoded: `service.name` is the service's name if the former is not set | none |
     /// | `OTEL_SDK_DISABLED` | `true`: the instruments and the `metrics` facade are no-ops | `false` |
+    /// | `OTEL_METRICS_EXPORTER` | `otlp` pushes the metrics as well: its variables are in the module `otlp` | `prometheus` |
     /// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where `/metrics` has its own listener | `127.0.0.1` |
     /// | `OTEL_EXPORTER_PROMETHEUS_PORT` | its port | `9464` |
     /// | `MONITORING_METRICS_TOKEN` | bearer token for `/metrics` on the application's own listener | none: refused |
@@ -65,6 +82,8 @@ impl Monitoring {
     /// | `MONITORING_ADMIT_VERIFIED` | whether a verified tenant is registered when first seen | `true` |
     /// | `MONITORING_SERIES_PER_FAMILY` | series of one per-tenant metric | 100 000 |
     /// | `MONITORING_SERIES_PER_TENANT` | series of one tenant in one metric | 1 000 |
+    /// | `MONITORING_STORE_BYTES` | bytes that all series and labels may take | 268 435 456 |
+    /// | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `base2_exponential_bucket_histogram`: exponential buckets beside the explicit ones, for protobuf and OTLP | `explicit_bucket_histogram` |
     /// | `MONITORING_COMBINATIONS_PER_FAMILY` | combinations of label values in one metric, the tenant left out | 16 384 |
     ///
     /// # Errors
@@ -97,9 +116,65 @@ impl Monitoring {
 
     /// The whole store in the Prometheus text format 0.0.4, in chunks.
     ///
-    /// It shows every tenant: give it to operators, never to a tenant.
+    /// It shows every tenant: give it to operators, never to a tenant. The [collectors](Registry::on_collect) run before
+    /// this returns: one that hangs, hangs here.
     pub fn exposition(&self) -> Exposition {
-        Exposition::new(self.inner.registry.clone())
+        self.exposition_in(Format::Text)
+    }
+
+    /// The whole store in that format, in chunks: what [`exposition`](Self::exposition) is in text.
+    ///
+    /// It shows every tenant: give it to operators, never to a tenant. The [collectors](Registry::on_collect) run before
+    /// this returns: one that hangs, hangs here.
+    pub fn exposition_in(&self, format: Format) -> Exposition {
+        if self.is_exposed_elsewhere() {
+            return Exposition::empty(self.inner.registry.clone(), format);
+        }
+        self.inner.registry.collect();
+        Exposition::whole(self.inner.registry.clone(), format)
+    }
+
+    /// The same for an asynchronous server: the [collectors](Registry::on_collect) run on another thread, and it waits
+    /// for them as long as `patience`. Then the exposition shows what there is, and the delay is counted in
+    /// `monitoring_collect_failures_total`. Who asks meanwhile, or half a second later, shares that run: so however many
+    /// ask, and whatever hangs, it is one thread.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime with its timer enabled.
+    pub async fn collected_exposition_in(&self, format: Format, patience: Duration) -> Exposition {
+        if self.is_exposed_elsewhere() {
+            return Exposition::empty(self.inner.registry.clone(), format);
+        }
+        self.inner.registry.collect_within(patience, COLLECTED_FOR).await;
+        Exposition::whole(self.inner.registry.clone(), format)
+    }
+
+    /// Whether it all leaves through another recorder, and would be counted twice.
+    fn is_exposed_elsewhere(&self) -> bool {
+        #[cfg(feature = "metrics")]
+        return self.inner.beat.is_some();
+        #[cfg(not(feature = "metrics"))]
+        return false;
+    }
+
+    /// What the store has of one tenant, in that format, in chunks: its series of the per-tenant metrics, and nothing
+    /// that another tenant or the platform has a part in. This can be shown to the tenant.
+    ///
+    /// It has no series if the tenant is not registered here: for [`Tenant::NONE`], [`Tenant::UNKNOWN`] and
+    /// [`Tenant::OTHER`], and for a handle of another registry. No [collector](Registry::on_collect) runs: what they set
+    /// is that of the last time.
+    pub fn exposition_of(&self, tenant: Tenant, format: Format) -> Exposition {
+        Exposition::of_tenant(self.inner.registry.clone(), tenant, format)
+    }
+
+    /// The same after the [collectors](Registry::on_collect) have run, on another thread and at most once in half a
+    /// second, however many tenants ask. It waits for them as long as `patience`.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime with its timer enabled.
+    pub async fn collected_exposition_of(&self, tenant: Tenant, format: Format, patience: Duration) -> Exposition {
+        self.inner.registry.collect_for_a_tenant(patience, COLLECTED_FOR).await;
+        self.exposition_of(tenant, format)
     }
 
     /// The whole store in the Prometheus text format 0.0.4, as one text: for tests and small services.
@@ -110,6 +185,16 @@ impl Monitoring {
         }
         // It is UTF-8: made of texts and numbers.
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub(crate) fn shared_values(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    /// What became of the points that were pushed by OTLP; `None` if nothing is pushed.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_status(&self) -> Option<OtlpStatus> {
+        self.inner.exporter.as_ref().map(Exporter::status)
     }
 
     /// Where the metrics' own listener binds.
@@ -157,14 +242,45 @@ impl Monitoring {
     /// Turns readiness off, and waits until the tasks of the monitoring have ended, up to `deadline`. Calling it again
     /// waits again; recording goes on working.
     ///
+    /// If metrics are pushed, they are once more: when the tasks have ended, or at half of the deadline. This works in
+    /// any runtime, and in none.
+    ///
     /// # Errors
-    /// When tasks were still running at the deadline.
+    /// When tasks were still running at the deadline; the last push counts as one.
     ///
     /// # Panics
-    /// When it has to wait outside of a Tokio runtime with its timer enabled.
+    /// When it has to wait for tasks outside of a Tokio runtime with its timer enabled.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), ShutdownError> {
         self.inner.draining.send_replace(true);
         self.inner.tasks.close();
+        #[cfg(feature = "metrics")]
+        if let Some(beat) = &self.inner.beat {
+            beat.stop();
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = &self.inner.exporter {
+            return self.end_push(exporter, deadline).await;
+        }
+        self.end_tasks(deadline).await
+    }
+
+    #[cfg(feature = "otlp")]
+    async fn end_push(&self, exporter: &Exporter, deadline: Duration) -> Result<(), ShutdownError> {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let by = std::time::Instant::now() + deadline.min(FAR);
+        let (tasks, is_complete) = tokio::join!(self.end_tasks(deadline), async {
+            // What the tasks record until their end is pushed too, if they leave the time.
+            let _ = self.end_tasks(deadline / 2).await;
+            exporter.shutdown(by).await
+        });
+        match tasks {
+            tasks if is_complete => tasks,
+            Ok(()) => Err(ShutdownError { tasks: 1, deadline }),
+            Err(error) => Err(ShutdownError { tasks: error.tasks + 1, deadline }),
+        }
+    }
+
+    async fn end_tasks(&self, deadline: Duration) -> Result<(), ShutdownError> {
         if self.inner.tasks.is_empty() {
             return Ok(());
         }
@@ -188,7 +304,7 @@ impl fmt::Debug for Monitoring {
 #[derive(Clone)]
 #[must_use = "nothing is measured until `install` is called"]
 pub struct MonitoringBuilder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl MonitoringBuilder {
@@ -205,7 +321,7 @@ impl MonitoringBuilder {
         self
     }
 
-    /// The tenants that can be registered. Default 10 000, each about 150 bytes.
+    /// The tenants that can be registered. Default 10 000, each about 230 bytes.
     pub fn max_tenants(mut self, tenants: usize) -> Self {
         self.config.max_tenants = tenants;
         self
@@ -218,14 +334,49 @@ impl MonitoringBuilder {
         self
     }
 
-    /// How many series there may be.
-    pub fn series_limits(mut self, limits: SeriesLimits) -> Self {
-        self.config.limits = limits;
+    /// Pushes the metrics by OTLP, on a thread of its own, from then on when the monitoring is installed or built. Default
+    /// no: they are pulled. The last handle's end stops the push; [`Monitoring::shutdown`] pushes once more.
+    #[cfg(feature = "otlp")]
+    pub fn otlp(mut self, config: OtlpConfig) -> Self {
+        self.config.otlp = Some(config);
+        self
+    }
+
+    /// The budget as it is set so far, by the environment or by code: to change a part of it and give it back to
+    /// [`cardinality_budget`](Self::cardinality_budget).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use monitoring_core::{Monitoring, Tier};
+    ///
+    /// let builder = Monitoring::from_env("billing")?;
+    /// let budget = builder.budget().reserve(Tier::Enterprise, 5_000);
+    /// let monitoring = builder.cardinality_budget(budget).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn budget(&self) -> CardinalityBudget {
+        self.config.budget
+    }
+
+    /// How many series there may be, how many bytes they may take, and who gets them.
+    pub fn cardinality_budget(mut self, budget: CardinalityBudget) -> Self {
+        self.config.budget = budget;
+        self
+    }
+
+    /// Whether every histogram has base-2 exponential buckets beside its explicit ones. Default no; a single metric says
+    /// [`Descriptor::exponential`](crate::catalogue::Descriptor::exponential).
+    ///
+    /// They leave by protobuf, as native histograms, and by OTLP; neighbouring bounds differ by 9 %, and every number has
+    /// its bucket. A series takes about 4 KiB more. Without the feature `protobuf` or `otlp` it is an error to say yes.
+    pub fn exponential_histograms(mut self, exponential: bool) -> Self {
+        self.config.exponential_histograms = exponential;
         self
     }
 
     /// Whether [`install`](Self::install) becomes the recorder of the `metrics` facade. Default yes; say no to leave the
-    /// facade to a recorder that the application has.
+    /// facade to a recorder that the application has. [`record_into_global`](Self::record_into_global) and
+    /// [`record_into`](Self::record_into) leave it too.
     ///
     /// Names and label names are made legal for Prometheus, histograms get the usual buckets of its clients, a label value
     /// of more than 256 bytes becomes `__other__`. A label `tenant` names registered tenants only; take a
@@ -249,12 +400,11 @@ impl MonitoringBuilder {
             return Err(InstallError::AlreadyInstalled);
         }
         #[cfg(feature = "metrics")]
-        let facade = self.config.facade && self.config.enabled;
+        let facade = self.config.facade && self.config.enabled && self.config.outside.is_none();
         let monitoring = self.build()?;
         #[cfg(feature = "metrics")]
-        if facade {
-            let recorder = crate::facade::FacadeRecorder::new(monitoring.registry().clone());
-            metrics::set_global_recorder(recorder).map_err(|_taken| InstallError::RecorderTaken)?;
+        if facade && !FacadeRecorder::new(monitoring.registry().clone()).install() {
+            return Err(InstallError::RecorderTaken);
         }
         install_global(monitoring.clone()).map_err(|_second| InstallError::AlreadyInstalled)?;
         Ok(monitoring)
@@ -267,9 +417,16 @@ impl MonitoringBuilder {
     pub fn build(self) -> Result<Monitoring, InstallError> {
         self.config.check()?;
         let tenants = TenantRegistry::new(self.config.max_tenants, self.config.admit_verified);
-        let registry = Registry::new(tenants.clone(), self.config.limits)?;
+        let registry = self.registry(&tenants)?;
         let target_info: Gauge<TargetLabels> = registry.gauge(&TARGET_INFO)?;
         target_info.set(TargetLabels { service_name: registry.symbol(&self.config.service_name) }, 1.0);
+        #[cfg(feature = "metrics")]
+        let beat = self.config.outside().map(|outside| Beat::start(&registry, outside)).transpose()?;
+        #[cfg(feature = "otlp")]
+        let exporter = match &self.config.otlp {
+            Some(otlp) if self.config.enabled => Some(Exporter::start(&registry, &self.config.service_name, otlp)?),
+            _ => None,
+        };
         Ok(Monitoring {
             inner: Arc::new(Inner {
                 config: self.config,
@@ -278,8 +435,26 @@ impl MonitoringBuilder {
                 ready: AtomicBool::new(true),
                 draining: watch::Sender::new(false),
                 tasks: TaskTracker::new(),
+                shared: Shared::default(),
+                #[cfg(feature = "otlp")]
+                exporter,
+                #[cfg(feature = "metrics")]
+                beat,
             }),
         })
+    }
+
+    fn registry(&self, tenants: &TenantRegistry) -> Result<Registry, InstallError> {
+        let Config { budget, exponential_histograms, .. } = self.config;
+        #[cfg(feature = "metrics")]
+        if let Some(outside) = self.config.outside() {
+            if outside.is_ours() {
+                return Err(InstallError::RecorderIsOurs);
+            }
+            let outside = outside.clone();
+            return Ok(Registry::recording_into(outside, tenants.clone(), budget, exponential_histograms)?);
+        }
+        Ok(Registry::new(tenants.clone(), budget, exponential_histograms)?)
     }
 }
 
