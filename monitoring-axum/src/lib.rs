@@ -81,13 +81,22 @@
 //!
 //! # Where the numbers go
 //! [`routes()`] adds `/metrics` (behind a token), `/livez` and `/readyz` to the application's router; [`listen()`] serves
-//! them on a port of their own, by default on the loopback interface only.
+//! them on a port of their own, by default on the loopback interface only. [`tenant_metrics()`] shows a tenant its own.
+//!
+//! A scrape is written chunk by chunk, in the format and the coding that the scraper asks for. Those who ask for the same
+//! within half a second share one render; how many renders there may be, and how slow a reader, is bounded by
+//! [`ScrapeLimits`].
 //!
 //! # Twice
 //! Applied twice to one request, the layer counts once: the inner one passes the request through. So the layer can go
 //! around a whole application, where no route is matched yet, and once more around its routers, which then name the
 //! route, and the tenant where the outer one has found none. Requests that a handler makes in process, to a service in
 //! the same task, are part of its own request.
+//!
+//! # Features
+//! - `gzip` (default): scrapes are compressed with gzip for scrapers that accept it, as Prometheus does; adds `flate2` with
+//!   `zlib-rs`, which is all Rust.
+//! - `zstd`: the same with Zstandard, preferred where both are accepted; adds `zstd`, which builds a C library.
 //!
 //! [axum]: https://docs.rs/axum
 //! [tower]: https://docs.rs/tower
@@ -96,7 +105,8 @@
 // and `route.rs` which route it matched, and starts a measurement (`measurement.rs`). `future.rs` carries it to the
 // response's head, `body.rs` to its end; `request_body.rs` counts what the service reads. What is recorded are the
 // families of `record.rs` under the labels of `labels.rs`. `running.rs` keeps a layer inside another one from counting
-// again. `extract.rs` is for handlers, `routes.rs` and `listener.rs` are for those who read the numbers.
+// again. `extract.rs` is for handlers, `routes.rs`, `tenant_metrics.rs` and `listener.rs` are for those who read the
+// numbers; `scrape/` writes the answer.
 
 mod body;
 mod error;
@@ -111,8 +121,10 @@ mod request_body;
 mod route;
 mod routes;
 mod running;
+mod scrape;
 mod service;
 mod tenant;
+mod tenant_metrics;
 
 pub use body::ResponseBody;
 pub use error::ListenError;
@@ -121,11 +133,13 @@ pub use future::ResponseFuture;
 pub use layer::MonitoringLayer;
 pub use listener::{MetricsListener, listen};
 pub use routes::routes;
+pub use scrape::ScrapeLimits;
 pub use service::MonitoringService;
 pub use tenant::{
     ApiKey, FromExtension, InvalidPeer, Or, PathParameter, RequestHead, Subdomain, TenantResolver, TrustedPeerHeader,
     VerifiedClaim,
 };
+pub use tenant_metrics::{VerifiedResolver, tenant_metrics};
 
 /// The layer that measures requests; its methods are its options.
 ///

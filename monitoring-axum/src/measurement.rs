@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Response, StatusCode};
 use http_body::Body;
-use monitoring_core::{StatusCode as StatusLabel, Tenant, TenantContext, UpDownEntry};
+use monitoring_core::{Exemplar, StatusCode as StatusLabel, Tenant, TenantContext, UpDownEntry};
 
 use crate::labels::{
     ActiveLabels, BodyLabels, ErrorType, Outcome, RequestLabels, RequestMethod, TenantDurationLabels,
@@ -30,6 +30,8 @@ pub(crate) struct Measurement {
     /// The length of the request's body where it is declared.
     request_size: Option<u64>,
     response: Option<Sending>,
+    /// The span of the request: it may be over when the response is.
+    exemplar: Option<Exemplar>,
     /// `None` once it is recorded.
     in_flight: Option<UpDownEntry>,
 }
@@ -75,6 +77,7 @@ impl Measurement {
             tenant: TenantContext::new(Tenant::current()),
             request_size,
             response: None,
+            exemplar: None,
             in_flight: Some(instruments.active.enter(ActiveLabels { http_request_method: method })),
         }
     }
@@ -104,6 +107,7 @@ impl Measurement {
 
     /// Takes note of the response's head, which may be all there is.
     pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
+        self.exemplar = self.settings.instruments.get().and_then(HttpServer::current_exemplar);
         let status = response.status();
         let declared = declared_length(response);
         self.response = Some(Sending { status, declared, sent: 0 });
@@ -142,8 +146,9 @@ impl Measurement {
         };
         let Route { template, group } = self.route;
         let tenant = self.tenant.tenant();
+        let exemplar = self.exemplar;
 
-        instruments.duration.record(
+        instruments.duration.record_within(
             RequestLabels {
                 http_request_method: self.method.answered(status),
                 http_route: template,
@@ -152,18 +157,19 @@ impl Measurement {
                 error_type,
             },
             elapsed,
+            exemplar,
         );
-        instruments.tenant_duration.record(tenant, TenantDurationLabels { outcome }, elapsed);
+        instruments.tenant_duration.record_within(tenant, TenantDurationLabels { outcome }, elapsed, exemplar);
         instruments.tenant_requests.add(tenant, TenantRequestLabels { outcome, route_group: group }, 1);
         let body = BodyLabels { http_route: template };
         // Who goes away early may have declared more than was ever sent.
         if let Some(size) = self.request_size
             && end == End::Complete
         {
-            instruments.request_size.record(body, size);
+            instruments.request_size.record_within(body, size, exemplar);
         }
         if let Some(response) = &self.response {
-            instruments.response_size.record(body, response.sent);
+            instruments.response_size.record_within(body, response.sent, exemplar);
         }
         instruments.active.leave(in_flight);
     }

@@ -1,8 +1,8 @@
 //! What is measured: the families that this crate records into.
 
 use monitoring_core::{
-    Histogram, InstrumentSet, Registry, RegistryError, Symbol, TenantCounter, TenantHistogram, TenantRegistry,
-    UpDownCounter, catalogue,
+    Exemplar, Histogram, InstrumentSet, Registry, RegistryError, Symbol, TenantCounter, TenantHistogram,
+    TenantRegistry, UpDownCounter, catalogue,
 };
 
 use crate::labels::{ActiveLabels, BodyLabels, RequestLabels, TenantDurationLabels, TenantRequestLabels};
@@ -40,6 +40,11 @@ impl InstrumentSet for HttpServer {
 }
 
 impl HttpServer {
+    /// The span of the request, if it is kept.
+    pub(crate) fn current_exemplar(&self) -> Option<Exemplar> {
+        self.registry.current_exemplar()
+    }
+
     /// The symbol of a text that comes from the program.
     pub(crate) fn symbol(&self, text: &str) -> Symbol {
         self.registry.symbol(text)

@@ -1,19 +1,14 @@
 //! The routes that operators and orchestrators ask: `/metrics`, `/livez`, `/readyz`.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
-use http_body::Frame;
-use monitoring_core::{Exposition, Monitoring};
+use monitoring_core::Monitoring;
+
+use crate::scrape::{View, answer};
 
 /// A token of the configuration is at most this long; nothing longer is compared.
 const MAX_TOKEN: usize = 4_096;
@@ -28,7 +23,10 @@ const NO_TOKEN: &str = "/metrics is shut here because no token is set: set MONIT
 /// |---|---|
 /// | `/livez` | 200 as long as the process serves |
 /// | `/readyz` | 200, or 503 after `Monitoring::set_ready(false)` and while the service shuts down |
-/// | `/metrics` | the Prometheus text format, to `Authorization: Bearer` with the [metrics token]; 401 to others, 403 if no token is set |
+/// | `/metrics` | the metrics, to `Authorization: Bearer` with the [metrics token]; 401 to others, 403 if no token is set, 503 if [too many](crate::ScrapeLimits) ask at once |
+///
+/// The metrics come in the format that `Accept` asks for, and compressed as `Accept-Encoding` asks for. It takes a Tokio
+/// runtime with its timer enabled to write them, such as `#[tokio::main]` makes.
 ///
 /// Of two merged routers that both have no fallback of their own axum keeps the second one's answer to what matches no
 /// route, without the layers of the first. So here that answer is measured, for `tenant="__none__"`. To have such
@@ -76,12 +74,12 @@ async fn ready(State(monitoring): State<Monitoring>) -> StatusCode {
     if monitoring.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-async fn guarded_metrics(State(monitoring): State<Monitoring>, headers: HeaderMap) -> Response {
+async fn guarded_metrics(State(monitoring): State<Monitoring>, request: Request) -> Response {
     if !monitoring.has_metrics_token() {
         return (StatusCode::FORBIDDEN, NO_TOKEN).into_response();
     }
-    if bearer(&headers).is_some_and(|presented| monitoring.is_metrics_token(presented)) {
-        return scrape(&monitoring);
+    if bearer(request.headers()).is_some_and(|presented| monitoring.is_metrics_token(presented)) {
+        return scrape(&monitoring, request).await;
     }
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response()
 }
@@ -93,23 +91,10 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && token.len() <= MAX_TOKEN).then_some(token)
 }
 
-async fn metrics(State(monitoring): State<Monitoring>) -> Response {
-    scrape(&monitoring)
+async fn metrics(State(monitoring): State<Monitoring>, request: Request) -> Response {
+    scrape(&monitoring, request).await
 }
 
-fn scrape(monitoring: &Monitoring) -> Response {
-    let body = Body::new(ScrapeBody(monitoring.exposition()));
-    ([(CONTENT_TYPE, Exposition::CONTENT_TYPE)], body).into_response()
-}
-
-/// The exposition as a body: each chunk is written when the connection has room for it.
-struct ScrapeBody(Exposition);
-
-impl http_body::Body for ScrapeBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
-    }
+async fn scrape(monitoring: &Monitoring, request: Request) -> Response {
+    answer(monitoring, View::Platform, request.into_parts().0).await
 }

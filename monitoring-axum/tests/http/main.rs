@@ -2,7 +2,8 @@
 //!
 //! `outcomes.rs`: how each end of a request is recorded; `panics.rs`; `routers.rs`: routes, methods, the layer twice;
 //! `tenants.rs`: resolvers and carrying; `bodies.rs`: nothing is changed on the way; `connections.rs`: real clients on
-//! real connections; `operations.rs`: `/metrics` and the probes.
+//! real connections; `exemplars.rs`; `operations.rs`: `/metrics` and the probes; `scrapes.rs`: formats, codings, slow and many scrapers;
+//! `tenant_metrics.rs`: what a tenant is shown.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,11 +14,14 @@
 
 mod bodies;
 mod connections;
+mod exemplars;
 mod operations;
 mod outcomes;
 mod panics;
 mod routers;
+mod scrapes;
 mod script;
+mod tenant_metrics;
 mod tenants;
 
 use std::time::{Duration, Instant};

@@ -190,20 +190,30 @@ async fn the_own_listener_serves_metrics_and_probes_until_shutdown() {
 }
 
 #[tokio::test]
-async fn more_connections_than_it_serves_wait_for_their_turn() {
+async fn one_connection_more_than_it_serves_takes_the_place_of_the_one_that_is_idle_for_longest() {
     let bench = on_a_free_port();
     let address = monitoring_axum::listen(&bench.monitoring).await.unwrap().address();
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            read.push(stream.read_u8().await?);
+        }
+        std::io::Result::Ok(())
+    };
     let mut idle = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..64 {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-        stream.read_u8().await.unwrap();
+        ask(&mut stream).await.unwrap();
         idle.push(stream);
     }
-    let mut scrape = tokio::spawn(async move { exchange(address, "/metrics").await });
-    tokio::time::timeout(Duration::from_millis(300), &mut scrape).await.unwrap_err();
-    drop(idle);
-    assert!(scrape.await.unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
+    // The first is not idle any more.
+    ask(&mut idle[0]).await.unwrap();
+    assert!(exchange(address, "/metrics").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    ask(&mut idle[1]).await.unwrap_err();
+    for kept in [0, 2, 63] {
+        ask(&mut idle[kept]).await.unwrap();
+    }
 }
 
 #[tokio::test]
