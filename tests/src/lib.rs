@@ -4,13 +4,20 @@
 //!   a value lives.
 //! - [`exposition`] reads the Prometheus text format into a map, strictly, so that two scrapes can be compared.
 //! - [`promtool_check`] asks Prometheus' own linter what it thinks of a scrape.
+//! - [`prometheus_client`] reads expositions with the parsers of Python's client.
+//! - [`Memory`] is what the process has in use; [`in_own_process`] runs a test where nothing else uses any.
 //!
 //! The tests themselves are in the `tests` folder beside this one.
 
 pub mod exposition;
+mod memory;
+mod own_process;
+pub mod prometheus_client;
 mod promtool;
 pub mod servers;
 
+pub use memory::Memory;
+pub use own_process::in_own_process;
 pub use promtool::promtool_check;
 
 /// The code of the README and of the guide is compiled, and run where it can be.
@@ -21,4 +28,22 @@ mod documentation {
 
     #[doc = include_str!("../../docs/src/getting-started.md")]
     struct GettingStarted;
+
+    #[doc = include_str!("../../docs/src/own-metrics.md")]
+    struct OwnMetrics;
+
+    #[doc = include_str!("../../docs/src/cardinality.md")]
+    struct Cardinality;
+
+    #[doc = include_str!("../../docs/src/histograms.md")]
+    struct Histograms;
+
+    #[doc = include_str!("../../docs/src/scraping.md")]
+    struct Scraping;
+
+    #[doc = include_str!("../../docs/src/otlp.md")]
+    struct Push;
+
+    #[doc = include_str!("../../docs/src/existing-exporter.md")]
+    struct ExistingExporter;
 }

@@ -1,4 +1,4 @@
-//! Installs the servers that are missing, with apt, without starting any service.
+//! Installs what tests and the demo need and the machine lacks, with apt, without starting any service.
 //!
 //! What needs root is one readable script, `install-packages.sh` beside this crate's manifest: it is run
 //! directly by root, through `sudo` by others, and otherwise its exact command is printed.
@@ -11,22 +11,67 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
-use monitoring_tests::servers::{Program, ServerError};
+use monitoring_tests::{
+    prometheus_client,
+    servers::{Program, ServerError},
+};
 use thiserror::Error;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install-packages.sh");
 
-/// Makes sure that all `programs` are there, and says what it does.
+/// Something that must be on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A program, of a server or beside one.
+    Program(Program),
+    /// The Python module with the parsers that tests read expositions with.
+    PrometheusClient,
+}
+
+impl Need {
+    /// What the demo needs.
+    pub(crate) fn of_demo() -> Vec<Self> {
+        Program::ALL.map(Self::Program).to_vec()
+    }
+
+    /// What the tests need.
+    pub(crate) fn of_tests() -> Vec<Self> {
+        [Self::of_demo(), vec![Self::PrometheusClient]].concat()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Program(program) => program.name(),
+            Self::PrometheusClient => prometheus_client::MODULE,
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Program(program) => program.package(),
+            Self::PrometheusClient => prometheus_client::PACKAGE,
+        }
+    }
+
+    fn find(self) -> Result<(), ServerError> {
+        match self {
+            Self::Program(program) => program.locate().map(drop),
+            Self::PrometheusClient => prometheus_client::find(),
+        }
+    }
+}
+
+/// Makes sure that all `needs` are there, and says what it does.
 ///
 /// # Errors
-/// If they are missing and cannot be installed; the message has the command to run.
-pub(crate) fn install_missing(programs: &[Program]) -> Result<(), PackagesError> {
-    let missing: Vec<Program> = programs.iter().copied().filter(|program| program.locate().is_err()).collect();
+/// If some are missing and cannot be installed; the message has the command to run.
+pub(crate) fn install_missing(needs: &[Need]) -> Result<(), PackagesError> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| need.find().is_err()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: BTreeSet<&str> = missing.iter().map(|program| program.package()).collect();
-    let names: Vec<&str> = missing.iter().map(|program| program.name()).collect();
+    let packages: BTreeSet<&str> = missing.iter().map(|need| need.package()).collect();
+    let names: Vec<&str> = missing.iter().map(|need| need.name()).collect();
     println!("Missing on this machine: {}.", names.join(", "));
 
     let installation = Installation::new(Path::new(SCRIPT), &packages);
@@ -42,7 +87,7 @@ pub(crate) fn install_missing(programs: &[Program]) -> Result<(), PackagesError>
     if !status.success() {
         return Err(PackagesError::Failed { status, command: installation.by_hand() });
     }
-    missing.into_iter().try_for_each(|program| program.locate().map(drop).map_err(PackagesError::from))
+    missing.into_iter().try_for_each(|need| need.find().map_err(PackagesError::from))
 }
 
 /// How the caller may become root.
@@ -111,7 +156,8 @@ pub(crate) enum PackagesError {
 
     #[error(
         "this is no Debian (there is no apt-get); install PostgreSQL 15, Redis 7 and Prometheus 2.42, or newer ones, \
-         so that `postgres`, `redis-server`, `prometheus` and `promtool` are found in PATH"
+         so that `postgres`, `redis-server`, `prometheus` and `promtool` are found in PATH, and for the tests the module \
+         `prometheus_client` for /usr/bin/python3"
     )]
     NotDebian,
 

@@ -3,11 +3,10 @@
 use std::process::Stdio;
 
 use clap::Args;
-use monitoring_tests::servers::Program;
 use thiserror::Error;
 
 use crate::{
-    packages::{self, PackagesError},
+    packages::{self, Need, PackagesError},
     workspace::{self, CargoError},
 };
 
@@ -33,7 +32,7 @@ pub(crate) enum TestError {
 /// With [cargo-nextest](https://nexte.st) they run in parallel across crates; without it `cargo test` runs the
 /// same tests, a little slower, which is quicker than building cargo-nextest first.
 pub(crate) fn run(arguments: &TestArguments) -> Result<(), TestError> {
-    packages::install_missing(&Program::ALL)?;
+    packages::install_missing(&Need::of_tests())?;
     if arguments.filter.is_empty() {
         workspace::run_cargo(&["test", "--workspace", "--doc"])?;
     }

@@ -29,6 +29,8 @@ impl Program {
     pub const PROMETHEUS: Self = Self::new("prometheus", "prometheus");
     /// Prometheus' checker of scrapes, rules and configurations.
     pub const PROMTOOL: Self = Self::new("promtool", "prometheus");
+    /// Runs the parsers of Python's `prometheus_client`; only the one of the system, in `/usr/bin`, has Debian's modules.
+    pub const PYTHON: Self = Self::new("python3", "python3");
 
     /// All programs that tests and the demo need.
     pub const ALL: [Self; 6] =

@@ -42,7 +42,15 @@ impl Prometheus {
     /// # Errors
     /// See [`ServerError`].
     pub fn start(targets: &[Target], interval: Duration) -> Result<Self, ServerError> {
-        Self::launch(Folder::temporary(Program::PROMETHEUS)?, targets, interval)
+        Self::launch(Folder::temporary(Program::PROMETHEUS)?, targets, interval, &[])
+    }
+
+    /// As [`start`](Self::start), with the named features of `--enable-feature`, such as `native-histograms`.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn start_with(features: &[&str], targets: &[Target], interval: Duration) -> Result<Self, ServerError> {
+        Self::launch(Folder::temporary(Program::PROMETHEUS)?, targets, interval, features)
     }
 
     /// As [`start`](Self::start), with configuration, data and log in `folder`, which is made if it does
@@ -51,21 +59,24 @@ impl Prometheus {
     /// # Errors
     /// See [`ServerError`].
     pub fn start_in(folder: &Path, targets: &[Target], interval: Duration) -> Result<Self, ServerError> {
-        Self::launch(Folder::given(folder, Program::PROMETHEUS)?, targets, interval)
+        Self::launch(Folder::given(folder, Program::PROMETHEUS)?, targets, interval, &[])
     }
 
-    fn launch(folder: Folder, targets: &[Target], interval: Duration) -> Result<Self, ServerError> {
+    fn launch(folder: Folder, targets: &[Target], interval: Duration, features: &[&str]) -> Result<Self, ServerError> {
         let program = Program::PROMETHEUS.locate()?;
         let configuration = folder.write_private("prometheus.yml", &configuration(targets, interval), None)?;
         let data = folder.make_private_folder("data", None)?;
         let (process, address) = on_free_port(Program::PROMETHEUS, |port| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let arguments = vec![
+            let mut arguments = vec![
                 format!("--config.file={}", configuration.display()),
                 format!("--storage.tsdb.path={}", data.display()),
                 format!("--web.listen-address={address}"),
                 format!("--web.external-url=http://{address}/"),
             ];
+            if !features.is_empty() {
+                arguments.push(format!("--enable-feature={}", features.join(",")));
+            }
             let mut process = Launch::new(program.clone(), arguments).start(&folder.log())?;
             process.wait_until(READY_WITHIN, || is_ready(address).then_some(()))?;
             Ok((process, address))
