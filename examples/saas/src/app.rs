@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::post;
+use monitoring_axum::{FromExtension, tenant_metrics};
 use monitoring_core::Monitoring;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 
 use crate::activity::Feeds;
+use crate::auth::Session;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -94,11 +96,14 @@ impl App {
 /// The monitoring layer stands around everything that answers, the time limit included, so that it sees the answer that
 /// the client gets. What catches panics stands outside, so that a panic is counted as one.
 pub fn router(app: &Arc<App>) -> Router {
+    let own_tenant = FromExtension::new(|session: &Session| Some(&*session.tenant));
     let api = Router::new()
         .merge(projects::routes())
         .merge(reports::routes())
         .merge(activity::routes())
         .merge(auth::routes())
+        // What a tenant may see of itself: its own series, in the formats of /metrics.
+        .route("/metrics", tenant_metrics(&app.monitoring, own_tenant))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require_session));
 
     Router::new()
@@ -121,6 +126,7 @@ fn group(route: &str) -> &'static str {
         "unmatched" => "unmatched",
         "/login" | "/api/v1/session/renew" => "session",
         "/api/v1/activity" => "activity",
+        "/api/v1/metrics" => "metrics",
         route if route.contains("/reports") => "reports",
         _ => "projects",
     }

@@ -1,13 +1,14 @@
 //! A project and report tool for many tenants: the sample service of the monitoring crates.
 //!
-//! How the monitoring is attached can be read in three places: `main.rs` installs it, [`router`] adds the layer, and
-//! `auth.rs` names the tenant. Beyond that, `store` and `cache` take measured pools in place of the usual ones,
+//! How the monitoring is attached can be read in four places: `monitoring.rs` says how much is measured and `main.rs`
+//! installs it, [`router`] adds the layer, and `auth.rs` names the tenant. Beyond that, `store` and `cache` take measured pools in place of the usual ones,
 //! `directory` registers the tenants, and `report_job` takes the tenant along into a task of its own. The rest is the
 //! product, which looks as it would without.
 //!
 //! The modules in the order of the data:
 //!
-//! * `config`: the command line; `startup`: what can keep the service from starting;
+//! * `config`: the command line; `monitoring`: how much is measured, and for whom; `startup`: what can keep the service
+//!   from starting;
 //! * `app`: what the handlers share, and the routes; `serve`: serving them, and stopping;
 //! * `auth`: signing in, with the `identity_provider` (asked over HTTP) and `token` (JSON Web Tokens); `directory`: the
 //!   listed tenants;
@@ -23,6 +24,7 @@ mod config;
 mod directory;
 mod error;
 mod identity_provider;
+mod monitoring;
 mod projects;
 mod report_job;
 mod reports;
@@ -33,5 +35,6 @@ mod token;
 
 pub use app::{App, router};
 pub use config::Config;
+pub use monitoring::monitoring;
 pub use serve::serve;
 pub use startup::StartError;

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use monitoring_core::Monitoring;
-use saas::{App, Config, StartError, serve};
+use saas::{App, Config, StartError, monitoring, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -30,7 +29,7 @@ async fn run(config: Config) -> Result<(), StartError> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    let mut monitoring = Monitoring::from_env("saas")?;
+    let mut monitoring = monitoring()?;
     if let Some(address) = config.metrics {
         monitoring = monitoring.metrics_address(address);
     }

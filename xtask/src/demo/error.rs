@@ -50,7 +50,19 @@ pub(crate) enum DemoError {
     #[error("the service could not be scraped")]
     Scrape(#[source] reqwest::Error),
 
-    #[error("the last scrape is not in the text format of Prometheus")]
+    #[error("asked for {asked}, the service answered with {found:?}")]
+    Format { asked: &'static str, found: String },
+
+    #[error("the service does not show a tenant its metrics")]
+    View(#[source] reqwest::Error),
+
+    #[error("the service has let nobody in, {attempts} times: its identity provider fails")]
+    SignIn { attempts: usize },
+
+    #[error("{tenant} was shown {series} series, {strangers} of which are not its own: see `tenant_metrics` in app.rs")]
+    Strangers { tenant: String, series: usize, strangers: usize },
+
+    #[error("a scrape is not in the text format of Prometheus")]
     Exposition(#[from] ExpositionError),
 
     #[error("`promtool check metrics` complains about the last scrape:\n    {}", findings.join("\n    "))]

@@ -8,7 +8,8 @@
 //! - `promql`: what Prometheus has counted meanwhile, read back from it.
 //! - `counts`: the two counts are compared, per tenant and outcome. They must be equal; only requests that the
 //!   user adds while rounds are played may come on top.
-//! - `scrape`: the last scrape becomes `metrics.txt`, and is checked by `promtool`.
+//! - `scrape`: the last scrape becomes `metrics.txt`, and is checked by `promtool`; each format is asked for.
+//! - `tenant_view`: the busiest tenant asks for its own metrics, and must see nobody else's.
 //! - `report`: the table, and `summary.json`.
 //! - `error`: why a demo ended without success.
 
@@ -20,6 +21,7 @@ mod promql;
 mod report;
 mod scrape;
 mod services;
+mod tenant_view;
 
 use std::{
     path::Path,
@@ -27,7 +29,6 @@ use std::{
 };
 
 use clap::Args;
-use monitoring_tests::servers::Program;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task,
@@ -42,7 +43,7 @@ use self::{
     services::{Services, versions},
 };
 use crate::{
-    packages,
+    packages::{self, Need},
     workspace::{self, Programs},
 };
 pub(crate) use error::DemoError;
@@ -72,7 +73,7 @@ pub(crate) struct DemoArguments {
 
 /// Runs the demo to its end.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), DemoError> {
-    packages::install_missing(&Program::ALL)?;
+    packages::install_missing(&Need::of_demo())?;
     println!("Building the sample service and the load generator; the first time takes some minutes.");
     let programs = Programs::build(&["saas", "load"])?;
     let folder = Folder::take(workspace::target().join("demo"))?;
@@ -182,14 +183,21 @@ impl Demo<'_> {
         self.durations.settle = ended.elapsed().as_secs_f64();
 
         let counts = self.reader.counts().await?;
+        let comparison = Comparison::of(&self.expected, &counts);
+        let busiest = counts.iter().filter(|(tenant, _)| !tenant.starts_with("__")).max_by_key(|(_, row)| row.total());
+        let busiest = busiest.map_or("", |(tenant, _)| tenant);
         Ok(Summary {
             seed: self.arguments.seed,
             seconds: self.arguments.seconds,
             rounds: self.rounds,
             versions: versions(),
             durations: self.durations,
-            comparison: Comparison::of(&self.expected, &counts),
+            comparison,
             scrapes: self.reader.scrapes().await?,
+            store: self.reader.store().await?,
+            formats: scrape::lengths(&services.saas.metrics_url()).await?,
+            // Its requests are there at the end of the next round.
+            tenant_view: tenant_view::look(&services.saas.url, busiest, &mut self.expected).await?,
             promtool: scrape::keep(&services.saas.metrics_url(), &self.folder.join("metrics.txt")).await?,
             total: self.reader.total(&counts).await?,
             tenants: self.reader.tenants(&counts).await?,
@@ -200,6 +208,8 @@ impl Demo<'_> {
     fn show(&self, summary: &Summary) -> Result<(), DemoError> {
         println!("{}", summary.table(self.arguments.rows));
         println!("p50, p95 and p99 are interpolated by Prometheus within the buckets of the tenants' histogram.");
+        println!("Free tenants have no time of SQL and Redis by name: it is that of __other__, and in the last line.");
+        println!("{}", summary.store_and_readers());
         let file = self.folder.join("summary.json");
         summary.write(&file).map_err(|source| DemoError::Write { path: file.clone(), source })?;
         println!(

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     counts::CountsByTenant,
-    report::{Latency, Measured},
+    report::{Latency, Measured, Store},
 };
 
 /// The `job` label of the sample service.
@@ -35,6 +35,9 @@ const TOTAL_DATABASE_TIME: &str = r#"sum by (db_system_name) (saas_tenant_db_tim
 /// The lowest value of `up` since the demo began: 1 if no scrape has failed.
 const EVERY_SCRAPE: &str = r#"min_over_time(up{job="saas"}[1d])"#;
 const SCRAPES: &str = r#"count_over_time(up{job="saas"}[1d])"#;
+
+const SERIES: &str = r#"sum (monitoring_series{job="saas"})"#;
+const SERIES_BYTES: &str = r#"sum (monitoring_series_bytes{job="saas"})"#;
 
 /// A quantile over all requests since the service began: the buckets are cumulative counters.
 pub(crate) fn latency(quantile: f64, by: &str) -> String {
@@ -104,6 +107,14 @@ impl Reader {
             total.database_seconds.insert(label(&labels, "db_system_name")?, seconds);
         }
         Ok(total)
+    }
+
+    /// What the metric store of the service holds.
+    pub(crate) async fn store(&self) -> Result<Store, ReadError> {
+        Ok(Store {
+            series: whole(self.scalar(SERIES).await?.unwrap_or_default())?,
+            bytes: whole(self.scalar(SERIES_BYTES).await?.unwrap_or_default())?,
+        })
     }
 
     /// Waits until two scrapes that began after `moment` have succeeded.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use super::counts::{Comparison, Counts};
+use super::{
+    counts::{Comparison, Counts},
+    tenant_view::TenantView,
+};
 
 /// What Prometheus has of one tenant, or of all together, since the service was started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -16,18 +19,18 @@ pub(crate) struct Measured {
     pub(crate) error_ratio: Option<f64>,
     /// Quantiles of the duration of requests.
     pub(crate) latency_seconds: Latency,
-    /// Time spent waiting for databases, by `db_system_name`.
+    /// Time spent waiting for databases, by `db_system_name`. Free tenants have none by name: it is that of `__other__`.
     pub(crate) database_seconds: BTreeMap<String, f64>,
 }
 
 impl Measured {
-    fn redis_seconds(&self) -> f64 {
-        self.database_seconds.get(REDIS).copied().unwrap_or_default()
+    fn redis_seconds(&self) -> Option<f64> {
+        self.database_seconds.get(REDIS).copied()
     }
 
-    fn sql_seconds(&self) -> f64 {
+    fn sql_seconds(&self) -> Option<f64> {
         let systems = self.database_seconds.iter().filter(|(system, _)| *system != REDIS);
-        systems.map(|(_, seconds)| seconds).fold(0.0, |sum, seconds| sum + seconds)
+        systems.map(|(_, seconds)| *seconds).reduce(|sum, seconds| sum + seconds)
     }
 }
 
@@ -58,7 +61,8 @@ impl Latency {
 
 /// The whole result, as it is written to `summary.json`.
 ///
-/// Every number but those of `comparison.differences[].load` is read from Prometheus. Durations are in seconds.
+/// Every number but those of `comparison.differences[].load`, `formats` and `tenant_view` is read from Prometheus.
+/// Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     /// The seed of the first round; each further round adds 1.
@@ -75,12 +79,25 @@ pub(crate) struct Summary {
     pub(crate) comparison: Comparison,
     /// How often Prometheus has scraped the service; none of the scrapes has failed.
     pub(crate) scrapes: u64,
+    /// What the service's metric store holds.
+    pub(crate) store: Store,
+    /// The bytes of a scrape by format, not compressed.
+    pub(crate) formats: BTreeMap<&'static str, usize>,
+    /// What the busiest tenant was shown of itself.
+    pub(crate) tenant_view: TenantView,
     /// What `promtool check metrics` says of `metrics.txt`; all of it is allowed.
     pub(crate) promtool: Vec<String>,
     /// All tenants together.
     pub(crate) total: Measured,
     /// Each tenant, by the value of the `tenant` label.
     pub(crate) tenants: BTreeMap<String, Measured>,
+}
+
+/// The metric store of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Store {
+    pub(crate) series: u64,
+    pub(crate) bytes: u64,
 }
 
 /// How long the parts of the demo took, in seconds.
@@ -126,6 +143,20 @@ impl Summary {
         table
     }
 
+    /// A few lines on the store, and on those who look into it.
+    pub(crate) fn store_and_readers(&self) -> String {
+        let formats: Vec<_> =
+            self.formats.iter().map(|(name, bytes)| format!("{} KiB in {name}", bytes.div_ceil(1_024))).collect();
+        let Store { series, bytes } = self.store;
+        let TenantView { tenant, series: own } = &self.tenant_view;
+        format!(
+            "The store holds {series} series in {} KiB. A scrape of it is {}.\n\
+             {tenant} has signed in and asked for its own metrics: {own} lines, and none of another tenant.",
+            bytes.div_ceil(1_024),
+            formats.join(", "),
+        )
+    }
+
     /// The rows in which Prometheus and the load generator differ.
     pub(crate) fn differences(&self) -> Table {
         let mut table = Table::new();
@@ -153,8 +184,8 @@ fn cells(name: &str, row: &Measured) -> Vec<Cell> {
         Cell::new(Seconds(p50)),
         Cell::new(Seconds(p95)),
         Cell::new(Seconds(p99)),
-        Cell::new(Seconds(Some(row.sql_seconds()))),
-        Cell::new(Seconds(Some(row.redis_seconds()))),
+        Cell::new(Seconds(row.sql_seconds())),
+        Cell::new(Seconds(row.redis_seconds())),
     ]
 }
 
@@ -198,6 +229,9 @@ mod tests {
                 differences: vec![Difference { tenant: "acme".into(), outcome: "ok", load: 9, prometheus: 8 }],
             },
             scrapes: 63,
+            store: Store { series: 1_200, bytes: 65_537 },
+            formats: BTreeMap::from([("text", 10_240), ("protobuf", 1)]),
+            tenant_view: TenantView { tenant: "acme".to_owned(), series: 20 },
             promtool: vec![],
             total: measured(1_234, 20),
             tenants: BTreeMap::from([
@@ -221,6 +255,22 @@ mod tests {
         assert_eq!(summary().table(2).to_string(), expected);
         let whole = summary().table(3).to_string();
         assert!(whole.contains("quiet") && whole.contains("all 3 "), "{whole}");
+    }
+
+    #[test]
+    fn a_tenant_without_database_time_by_name_has_none_in_the_table() {
+        let summary = Summary { tenants: [("free".to_owned(), Measured::default())].into(), ..summary() };
+        let table = summary.table(1).to_string();
+        assert!(table.lines().any(|line| line.contains("free") && line.matches("- ").count() == 6), "{table}");
+    }
+
+    #[test]
+    fn the_store_and_its_readers_are_told_in_two_lines() {
+        assert_eq!(
+            summary().store_and_readers(),
+            "The store holds 1200 series in 65 KiB. A scrape of it is 1 KiB in protobuf, 10 KiB in text.\n\
+             acme has signed in and asked for its own metrics: 20 lines, and none of another tenant."
+        );
     }
 
     #[test]
@@ -262,6 +312,9 @@ mod tests {
                     "differences": [{"tenant": "acme", "outcome": "ok", "load": 9, "prometheus": 8}],
                 },
                 "scrapes": 63,
+                "store": {"series": 1_200, "bytes": 65_537},
+                "formats": {"text": 10_240, "protobuf": 1},
+                "tenant_view": {"tenant": "acme", "series": 20},
                 "promtool": [],
                 "total": row(1_234, 20),
                 "tenants": {

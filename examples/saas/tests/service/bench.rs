@@ -44,7 +44,7 @@ pub(crate) fn config(folder: &TempDir) -> Config {
 /// The monitoring of this process.
 pub(crate) fn monitoring() -> &'static Monitoring {
     static MONITORING: OnceLock<Monitoring> = OnceLock::new();
-    MONITORING.get_or_init(|| Monitoring::builder("saas").install().unwrap())
+    MONITORING.get_or_init(|| saas::monitoring().unwrap().install().unwrap())
 }
 
 /// What `/metrics` shows now.

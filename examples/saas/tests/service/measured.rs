@@ -1,7 +1,9 @@
 //! What `/metrics` says of the service.
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
+use monitoring_tests::exposition::Samples;
 use serde_json::json;
 
 use crate::bench::{Bench, SECRET, monitoring, requests, samples, signed};
@@ -93,4 +95,63 @@ async fn routes_are_named_by_their_templates() {
     assert!(metrics.contains("http_route=\"/api/v1/projects/{project}\""));
     assert!(metrics.contains("http_route=\"unmatched\""));
     assert!(!metrics.contains("/123456") && !metrics.contains("wp-login"));
+}
+
+/// What a tenant is shown of itself, and the type of it.
+async fn own_metrics(bench: &Bench, token: &str, accept: &str) -> (String, Vec<u8>) {
+    let request = signed(token, "GET", "/api/v1/metrics").header(ACCEPT, accept);
+    let (head, body) = bench.send(request.body(Body::empty()).unwrap()).await.into_parts();
+    assert_eq!(head.status, StatusCode::OK);
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    (head.headers[CONTENT_TYPE].to_str().unwrap().to_owned(), body.to_vec())
+}
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_series_and_no_others() {
+    let bench = Bench::start().await;
+    for tenant in ["stark-0021", "wayne-0022"] {
+        let token = bench.token(tenant).await;
+        bench.project(&token, "Seen").await;
+    }
+    let (_, text) = own_metrics(&bench, &bench.token("stark-0021").await, "text/plain").await;
+    let own: Samples = String::from_utf8(text).unwrap().parse().unwrap();
+    assert_eq!(own.sum("saas_tenant_requests_total", &[("outcome", "ok")]), 3.0);
+    assert!(own.sum("saas_tenant_db_time_seconds_total", &[]) > 0.0);
+    assert!(own.iter().all(|(series, _)| series.labels["tenant"] == "stark-0021"), "{own:?}");
+}
+
+#[tokio::test]
+async fn own_metrics_come_in_each_format() {
+    let bench = Bench::start().await;
+    let token = bench.token("acme-0024").await;
+    for accept in [
+        "text/plain; version=0.0.4; charset=utf-8",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    ] {
+        let (content_type, body) = own_metrics(&bench, &token, accept).await;
+        assert_eq!(content_type, accept);
+        assert!(String::from_utf8_lossy(&body).contains("acme-0024"), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_no_tenants_metrics_are_shown() {
+    let bench = Bench::start().await;
+    let answer = bench.ask(Request::get("/api/v1/metrics").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_free_tenant_has_its_requests_by_name_and_its_database_time_in_the_total() {
+    let bench = Bench::start().await;
+    let others = || samples().sum("saas_tenant_db_time_seconds_total", &[("tenant", "__other__")]);
+    let before = others();
+    let token = bench.token("initech-0026").await;
+    bench.project(&token, "Counted").await;
+
+    assert_eq!(requests("initech-0026", "ok"), 2.0);
+    assert_eq!(samples().sum("saas_tenant_request_duration_seconds_count", &[("tenant", "initech-0026")]), 2.0);
+    assert_eq!(samples().sum("saas_tenant_db_time_seconds_total", &[("tenant", "initech-0026")]), 0.0);
+    assert!(others() > before);
 }

@@ -28,7 +28,7 @@ async fn the_product_is_the_same_on_postgresql() {
 async fn a_listing_is_cached_until_it_changes() {
     let server = Redis::start().unwrap();
     let bench = Bench::start_with(|config| config.redis_url = Some(server.url())).await;
-    let token = bench.token("wayne-0006").await;
+    let token = bench.token("umbrella-0003").await;
     let listed = async || bench.get(&token, "/api/v1/projects").await.body.as_array().unwrap().len();
     assert_eq!((listed().await, listed().await), (0, 0));
     bench.project(&token, "New").await;
@@ -41,7 +41,7 @@ async fn a_listing_is_cached_until_it_changes() {
         samples.value("db_client_operation_duration_seconds_count", &labels)
     };
     assert_eq!((succeeded("GET"), succeeded("SETEX"), succeeded("DEL")), (Some(4.0), Some(2.0), Some(1.0)));
-    let of_the_tenant = [("tenant", "wayne-0006"), ("db_system_name", "redis")];
+    let of_the_tenant = [("tenant", "umbrella-0003"), ("db_system_name", "redis")];
     assert!(samples.sum("saas_tenant_db_time_seconds_total", &of_the_tenant) > 0.0);
 }
 
