@@ -4,14 +4,13 @@ use std::env::VarError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
-
 use crate::error::ConfigError;
 #[cfg(feature = "metrics")]
 use crate::facade::OutsideRecorder;
 #[cfg(feature = "otlp")]
 use crate::otlp::OtlpConfig;
 use crate::store::CardinalityBudget;
+use crate::variables::{Variables, boolean};
 
 /// What a [`MonitoringBuilder`](crate::MonitoringBuilder) has been told.
 #[derive(Clone)]
@@ -211,30 +210,12 @@ const AGGREGATION: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGAT
 const AGGREGATIONS: &str = "`explicit_bucket_histogram` (the default) or `base2_exponential_bucket_histogram`";
 const BYTES: &str = "a number of bytes, at least 1048576";
 const COMBINATIONS: &str = "a whole number from 1 to 1048576";
-pub(crate) const LIST: &str = "a list such as `name=value,other=value`, percent-encoded";
 const NUMBER: &str = "a whole number from 1 to 16000000";
 const TOKEN: &str = "16 to 4096 visible ASCII characters without a space or a line feed; a random one is best";
 
 /// Whether a client can send it in a header.
 fn is_token(token: &str) -> bool {
     (MIN_TOKEN..=4096).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Each `name=value` of a list; `None` where there is no name.
-pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
-    text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
-    })
-}
-
-/// What is percent-encoded.
-pub(crate) fn decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(Into::into)
-}
-
-fn attributes(text: &str) -> Option<Vec<(String, String)>> {
-    pairs(text).map(|pair| pair.and_then(|(name, value)| Some((decoded(name)?, decoded(value)?)))).collect()
 }
 
 /// Whether a list of exporters has the one that pushes. Prometheus pulls, wherever the application opens `/metrics`.
@@ -244,14 +225,6 @@ fn pushes(list: &str) -> Option<bool> {
         "prometheus" | "none" => Some(pushes),
         _ => None,
     })
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        _ if text.eq_ignore_ascii_case("true") => Some(true),
-        _ if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
 }
 
 /// Whether histograms are to have exponential buckets.
@@ -273,45 +246,6 @@ fn combinations(text: &str) -> Option<u32> {
 
 fn number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|number| (1..=MAX_NUMBER).contains(number))
-}
-
-/// The environment, or what stands for it.
-pub(crate) struct Variables<F>(pub(crate) F);
-
-impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
-    /// The variable's text; an empty one counts as unset, as the OpenTelemetry specification wants it.
-    pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
-        match (self.0)(name) {
-            Ok(text) if text.is_empty() => Ok(None),
-            Ok(text) => Ok(Some(text)),
-            Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => Err(ConfigError::Invalid { setting: name, expected: "UTF-8 text" }),
-        }
-    }
-
-    /// The attributes of the resource, names and values percent-encoded.
-    pub(crate) fn resource_attributes(&self) -> Result<Vec<(String, String)>, ConfigError> {
-        Ok(self.parse("OTEL_RESOURCE_ATTRIBUTES", LIST, attributes)?.unwrap_or_default())
-    }
-
-    /// The variable's value; the text that cannot be read is in the error.
-    pub(crate) fn parse<T>(
-        &self,
-        name: &'static str,
-        expected: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        match self.text(name)? {
-            None => Ok(None),
-            Some(text) => match parse(text.trim()) {
-                Some(value) => Ok(Some(value)),
-                None => {
-                    let found = text.chars().take(64).collect();
-                    Err(ConfigError::Unreadable { setting: name, found, expected })
-                }
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@
 // The derive macros name this crate by its public name, in here too.
 extern crate self as monitoring_core;
 
+mod builder;
 pub mod catalogue;
 mod config;
 pub mod database;
@@ -80,11 +81,13 @@ mod shared;
 mod store;
 mod sync;
 mod tenant;
+mod variables;
 
+pub use builder::MonitoringBuilder;
 pub use dropped::{DropReason, Dropped, Signal};
 pub use error::{ConfigError, InstallError, ShutdownError};
 pub use exposition::{Exposition, Format};
-pub use monitoring::{Monitoring, MonitoringBuilder};
+pub use monitoring::Monitoring;
 pub use monitoring_macros::{LabelSet, LabelValue};
 pub use store::{
     CardinalityBudget, Collect, Counter, Exemplar, Gauge, Histogram, InFlight, InstrumentSet, Instruments,

@@ -41,7 +41,6 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, Box<dyn Error>> {
         if quick { Effort { rounds: 7, iterations: 50_000 } } else { Effort { rounds: 9, iterations: 300_000 } };
     let mut handle = Vec::new();
     let mut text = Vec::new();
-    // Of the first measurement: on one thread.
     // What the first measurement has found, on one thread.
     let mut alone = Vec::new();
     for Works { tenants, handle: handle_works, text: text_works } in WORKS {

@@ -4,8 +4,8 @@ use std::env::VarError;
 use std::time::Duration;
 
 use super::config::{MAX_TIME, OtlpCompression, OtlpConfig, OtlpProtocol, Temporality};
-use crate::config::{LIST, Variables, decoded, pairs};
 use crate::error::ConfigError;
+use crate::variables::{LIST, Variables, decoded, pairs};
 
 const MILLISECONDS: &str = "a whole number of milliseconds from 1 to 86400000";
 const TIMEOUTS: &str = "a whole number of milliseconds from 0 (no limit) to 86400000";

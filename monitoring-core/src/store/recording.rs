@@ -1,4 +1,7 @@
 //! How an addition finds its cell: that of the series, or the one that stands for it.
+//!
+//! The models record as this does (`models/src/store.rs`): what changes here about the order of look, addition and look
+//! changes there too.
 
 use super::addition::Addition;
 use super::budget::TIERS;
@@ -200,7 +203,8 @@ impl Family {
         self.record::<true>(tenant, combination, Addition::of_counter(amount));
     }
 
-    /// Counts a whole number into its bucket, with that exemplar or the one that there is now. What would take the sum past the highest number is rejected.
+    /// Counts a whole number into its bucket, with that exemplar or the one that there is now. What would take the sum past
+    /// the highest number is rejected.
     #[inline(always)]
     pub(crate) fn observe(&self, tenant: Tenant, combination: u32, raw: u64, exemplar: Option<Exemplar>) {
         let Reading::Histogram { bounds, scale, exponential, .. } = &self.reading else { return };
