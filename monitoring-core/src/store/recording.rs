@@ -30,7 +30,7 @@ impl Family {
         match &self.rows {
             Rows::Tenants { number, named, .. } => {
                 let row = tenant.row(*number);
-                if (row < TenantRegistry::RESERVED || (named >> (tenant.tier() as u32)) & 1 == 1)
+                if is_named(row, tenant, *named)
                     && let Some(cell) = self.table.find_in::<COUNTERS>(row, combination)
                     && addition.apply(&cell)
                 {
@@ -99,7 +99,7 @@ impl Family {
     pub(super) fn named_row(&self, tenant: Tenant) -> Option<u32> {
         let Rows::Tenants { number, named, .. } = &self.rows else { return Some(0) };
         let row = tenant.row(*number);
-        (row < TenantRegistry::RESERVED || named >> (tenant.tier() as u32) & 1 == 1).then_some(row)
+        is_named(row, tenant, *named).then_some(row)
     }
 
     /// The cell of a registered tenant, made if the budget admits it.
@@ -222,4 +222,10 @@ impl Family {
             self.exemplars.keep(place, exemplar, scale.value(raw), &self.shared.bytes);
         }
     }
+}
+
+/// Whether a tenant is shown by name where those of the tiers in `named` are; the reserved ones always are.
+#[inline(always)]
+fn is_named(row: u32, tenant: Tenant, named: u32) -> bool {
+    row < TenantRegistry::RESERVED || (named >> (tenant.tier() as u32)) & 1 == 1
 }
