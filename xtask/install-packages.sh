@@ -93,9 +93,13 @@ done
 install "$@"
 
 for package in "$@"; do
-    if [ -e "$units/$package.service" ] && command -v systemctl >/dev/null; then
-        systemctl --quiet disable "$package.service" >/dev/null 2>&1 ||
-            say "could not disable $package.service: it may start at the next boot"
+    service=$package
+    if [ "$package" = mariadb-server ]; then
+        service=mariadb
+    fi
+    if [ -e "$units/$service.service" ] && command -v systemctl >/dev/null; then
+        systemctl --quiet disable "$service.service" >/dev/null 2>&1 ||
+            say "could not disable $service.service: it may start at the next boot"
     fi
 done
 say 'done; to run one of them as a service of this machine: systemctl enable --now NAME'

@@ -13,12 +13,26 @@ const VARIABLE: &str = "MONITORING_TESTS_OWN_PROCESS";
 /// # Panics
 /// If the test fails there, with all it has printed.
 pub fn in_own_process(name: &str, test: impl FnOnce()) -> io::Result<()> {
+    in_own_process_with(name, |_| {}, test)
+}
+
+/// As [`in_own_process`], with that process started as `configure` says: its environment, its working directory.
+///
+/// # Errors
+/// As [`in_own_process`].
+///
+/// # Panics
+/// As [`in_own_process`].
+pub fn in_own_process_with(name: &str, configure: impl FnOnce(&mut Command), test: impl FnOnce()) -> io::Result<()> {
     if env::var(VARIABLE).is_ok_and(|found| found == name) {
         test();
         return Ok(());
     }
     let program = env::current_exe()?;
-    let output = Command::new(program).args(["--exact", name, "--nocapture"]).env(VARIABLE, name).output()?;
+    let mut command = Command::new(program);
+    command.args(["--exact", name, "--nocapture"]).env(VARIABLE, name);
+    configure(&mut command);
+    let output = command.output()?;
     let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "it failed in its own process ({}):\n{printed}", output.status);
     // A name that is misspelt would run nothing, and pass.

@@ -36,7 +36,8 @@ impl Need {
 
     /// What the tests need.
     pub(crate) fn of_tests() -> Vec<Self> {
-        [Self::of_demo(), vec![Self::PrometheusClient]].concat()
+        let programs = Program::OF_TESTS.iter().copied().map(Self::Program);
+        Self::of_demo().into_iter().chain(programs).chain([Self::PrometheusClient]).collect()
     }
 
     fn name(self) -> &'static str {

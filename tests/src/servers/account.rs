@@ -14,11 +14,20 @@ pub(super) struct Account {
 impl Account {
     /// The account to run PostgreSQL as: `None` is the caller's own, which is right unless that is root.
     pub(super) fn for_postgresql() -> Result<Option<Self>, ServerError> {
+        Self::for_server_of("postgres")
+    }
+
+    /// The account to run MariaDB as, in the same way.
+    pub(super) fn for_mariadb() -> Result<Option<Self>, ServerError> {
+        Self::for_server_of("mysql")
+    }
+
+    fn for_server_of(name: &str) -> Result<Option<Self>, ServerError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        Self::named("postgres", &users)
+        Self::named(name, &users)
             .or_else(|| Self::named("nobody", &users))
             .map(Some)
             .ok_or(ServerError::NoUnprivilegedUser)

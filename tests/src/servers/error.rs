@@ -93,6 +93,15 @@ pub enum ServerError {
         source: io::Error,
     },
 
+    /// The program runs, but does not do what it is asked to make it ready.
+    #[error("`{program}` was started, but a request that would set it up failed")]
+    Request {
+        /// The program.
+        program: &'static str,
+        /// The reason given by the operating system.
+        source: io::Error,
+    },
+
     /// The caller is root, and there is no unprivileged user for PostgreSQL.
     #[error(
         "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor `nobody`: \

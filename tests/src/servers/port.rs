@@ -27,7 +27,7 @@ pub(super) fn on_free_port<T>(
     Err(ServerError::PortInUse { program: program.name(), attempts: ATTEMPTS })
 }
 
-fn free_port(program: Program) -> Result<u16, ServerError> {
+pub(super) fn free_port(program: Program) -> Result<u16, ServerError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

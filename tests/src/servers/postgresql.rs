@@ -75,6 +75,11 @@ impl PostgreSql {
         format!("postgres://{USER}:{}@{}/{DATABASE}", self.password, self.address)
     }
 
+    /// The name and the password of the superuser.
+    pub(super) fn credentials(&self) -> (&str, &str) {
+        (USER, &self.password)
+    }
+
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -32,7 +32,33 @@ impl Program {
     /// Runs the parsers of Python's `prometheus_client`; only the one of the system, in `/usr/bin`, has Debian's modules.
     pub const PYTHON: Self = Self::new("python3", "python3");
 
-    /// All programs that tests and the demo need.
+    /// The browser in which pages are tested.
+    pub const CHROMIUM: Self = Self::new("chromium", "chromium");
+    /// Has the browser do what a test says.
+    pub const CHROMEDRIVER: Self = Self::new("chromedriver", "chromium-driver");
+
+    /// Has a program see another wall clock.
+    pub const FAKETIME: Self = Self::new("faketime", "faketime");
+
+    /// The MariaDB server.
+    pub const MARIADBD: Self = Self::new("mariadbd", "mariadb-server");
+    /// Makes the data folder of a MariaDB server.
+    pub const MARIADB_INSTALL_DB: Self = Self::new("mariadb-install-db", "mariadb-server");
+
+    /// A pooler of PostgreSQL connections.
+    pub const PGBOUNCER: Self = Self::new("pgbouncer", "pgbouncer");
+
+    /// The programs that tests need beside [those of the demo](Self::ALL).
+    pub const OF_TESTS: &'static [Self] = &[
+        Self::CHROMIUM,
+        Self::CHROMEDRIVER,
+        Self::FAKETIME,
+        Self::MARIADBD,
+        Self::MARIADB_INSTALL_DB,
+        Self::PGBOUNCER,
+    ];
+
+    /// The programs that both the demo and tests need.
     pub const ALL: [Self; 6] =
         [Self::POSTGRES, Self::INITDB, Self::PG_ISREADY, Self::REDIS_SERVER, Self::PROMETHEUS, Self::PROMTOOL];
 
