@@ -17,6 +17,8 @@ use crate::facade::{Beat, FacadeRecorder};
 use crate::monitoring::{Inner, Monitoring};
 #[cfg(feature = "otlp")]
 use crate::otlp::{Exporter, OtlpConfig};
+#[cfg(feature = "runtime")]
+use crate::runtime::{self, RuntimeConfig};
 use crate::shared::Shared;
 use crate::store::{CardinalityBudget, Gauge, Registry, Symbol, install_global};
 use crate::tenant::TenantRegistry;
@@ -60,6 +62,15 @@ impl MonitoringBuilder {
     #[cfg(feature = "otlp")]
     pub fn otlp(mut self, config: OtlpConfig) -> Self {
         self.config.otlp = Some(config);
+        self
+    }
+
+    /// What [`install`](Self::install) looks at of this process, its container, its disks and its Tokio runtime. Default
+    /// [`RuntimeConfig::new`]: all but the disks, which it has to be told of. A monitoring that is only
+    /// [built](Self::build) looks at nothing until [`runtime::observe`] is called.
+    #[cfg(feature = "runtime")]
+    pub fn runtime(mut self, config: RuntimeConfig) -> Self {
+        self.config.runtime = config;
         self
     }
 
@@ -111,6 +122,9 @@ impl MonitoringBuilder {
     /// Makes the monitoring the one of this process: every instrument that was told of no other records into it from now
     /// on, and so does the `metrics` facade.
     ///
+    /// A process that forks without another program, as one that becomes a daemon does, installs after that: a child has the
+    /// numbers of its parent until then, but none of the threads that push or serve them.
+    ///
     /// # Errors
     /// When a setting cannot be used, or something is installed already; then nothing has changed.
     pub fn install(self) -> Result<Monitoring, InstallError> {
@@ -122,7 +136,11 @@ impl MonitoringBuilder {
         }
         #[cfg(feature = "metrics")]
         let facade = self.config.facade && self.config.enabled && self.config.outside.is_none();
+        #[cfg(feature = "runtime")]
+        let observed = self.config.runtime.clone();
         let monitoring = self.build()?;
+        #[cfg(feature = "runtime")]
+        runtime::observe(&monitoring, &observed)?;
         #[cfg(feature = "metrics")]
         if facade && !FacadeRecorder::new(monitoring.registry().clone()).install() {
             return Err(InstallError::RecorderTaken);
@@ -154,7 +172,10 @@ impl MonitoringBuilder {
                 registry,
                 tenants,
                 ready: AtomicBool::new(true),
+                leaving: AtomicBool::new(false),
                 draining: watch::Sender::new(false),
+                #[cfg(feature = "health")]
+                health: std::sync::OnceLock::new(),
                 tasks: TaskTracker::new(),
                 shared: Shared::default(),
                 #[cfg(feature = "otlp")]

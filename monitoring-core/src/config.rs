@@ -9,6 +9,8 @@ use crate::error::ConfigError;
 use crate::facade::OutsideRecorder;
 #[cfg(feature = "otlp")]
 use crate::otlp::OtlpConfig;
+#[cfg(feature = "runtime")]
+use crate::runtime::RuntimeConfig;
 use crate::store::CardinalityBudget;
 use crate::variables::{Variables, boolean};
 
@@ -31,6 +33,8 @@ pub(crate) struct Config {
     /// `None`: nothing is pushed.
     #[cfg(feature = "otlp")]
     pub(crate) otlp: Option<OtlpConfig>,
+    #[cfg(feature = "runtime")]
+    pub(crate) runtime: RuntimeConfig,
 }
 
 /// The shortest bearer token: 16 characters of a random token are beyond guessing.
@@ -69,6 +73,8 @@ impl Config {
             outside: None,
             #[cfg(feature = "otlp")]
             otlp: None,
+            #[cfg(feature = "runtime")]
+            runtime: RuntimeConfig::new(),
         }
     }
 

@@ -51,6 +51,10 @@ pub enum InstallError {
     /// The store could not be made.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What looks at the process and its runtime could not be started.
+    #[cfg(feature = "runtime")]
+    #[error(transparent)]
+    Runtime(#[from] crate::runtime::ObserveError),
     /// A monitoring is installed in this process already; it keeps working.
     #[error("monitoring is installed already in this process: call `install` once, in `main`, and pass the handle on")]
     AlreadyInstalled,

@@ -58,7 +58,17 @@
 //! - `metrics` (default): what any crate records through the `metrics` facade lands in the same store. There a key is resolved
 //!   anew, under a short lock, while its `tenant` is not registered or its metric has no room for another series. Or the other
 //!   way round: everything goes to a recorder that the application runs, see [`MonitoringBuilder::record_into_global`].
+//! - `client`: calls to other services, see the module `client`; adds `hyper-util`, `opentelemetry` and `rustls`. `reqwest` and
+//!   `reqwest-middleware`: the same around the clients of these crates.
+//! - `health`: checks of what the service depends on, draining, what an autoscaler looks at: see the module `health`; adds
+//!   `http`, `hyper` and `rustix`. `health-tls`: certificates and `https` among them; adds `tokio-rustls` with ring,
+//!   `rustls-native-certs` and `x509-parser`.
+//! - `job`: background jobs, see the module `job`; with `job-serde` their envelopes can be written as JSON. Adds `tower-layer`
+//!   and `tower-service`, and `serde`.
 //! - `otlp`, `otlp-grpc`: the metrics can be pushed by OTLP, over HTTP or gRPC: see the module `otlp`.
+//! - `propagation`: W3C trace context, see the module `propagation`; adds `opentelemetry` (its API), `http` and `rand`.
+//! - `runtime`: the process, its container, its disks and its Tokio runtime are looked at: see the module `runtime`.
+//! - `jemalloc`: the same of the allocator, for a process that has jemalloc.
 //! - `protobuf`: [`Format`] has the Prometheus protobuf format, the one with native histograms; adds `prost`.
 
 // The derive macros name this crate by its public name, in here too.
@@ -66,6 +76,8 @@ extern crate self as monitoring_core;
 
 mod builder;
 pub mod catalogue;
+#[cfg(feature = "client")]
+pub mod client;
 mod config;
 pub mod database;
 mod dropped;
@@ -73,10 +85,20 @@ mod error;
 mod exposition;
 #[cfg(feature = "metrics")]
 mod facade;
+#[cfg(feature = "health")]
+pub mod health;
 mod id_table;
+mod isolation;
+#[cfg(feature = "job")]
+pub mod job;
 mod monitoring;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(feature = "propagation")]
+pub mod propagation;
+mod readiness;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 mod shared;
 mod store;
 mod sync;
@@ -87,12 +109,13 @@ pub use builder::MonitoringBuilder;
 pub use dropped::{DropReason, Dropped, Signal};
 pub use error::{ConfigError, InstallError, ShutdownError};
 pub use exposition::{Exposition, Format};
+pub use isolation::{IsolationLayer, IsolationViolations};
 pub use monitoring::Monitoring;
 pub use monitoring_macros::{LabelSet, LabelValue};
 pub use store::{
     CardinalityBudget, Collect, Counter, Exemplar, Gauge, Histogram, InFlight, InstrumentSet, Instruments,
-    LABEL_SET_BITS, LabelSet, LabelValue, Measure, Registry, RegistryError, StatusCode, Symbol, Symbols, TenantCounter,
-    TenantGauge, TenantHistogram, UpDownCounter, UpDownEntry,
+    LABEL_SET_BITS, LabelSet, LabelValue, Measure, Registry, RegistryError, Score, StatusCode, Symbol, Symbols,
+    TenantCounter, TenantGauge, TenantHistogram, UpDownCounter, UpDownEntry,
 };
 pub use tenant::{
     Detail, EnteredContext, EnteredTenant, OutsideScope, Tenant, TenantContext, TenantFutureExt, TenantId,

@@ -14,8 +14,46 @@ pub const DB_CLIENT_OPERATION_DURATION: Descriptor = Descriptor::histogram(
     OPERATION_SECONDS,
     "Duration of database operations, the wait for a connection left out.",
 )
-.labels(&["db.system.name", "db.operation.name", "error.type"])
+.labels(&["db.system.name", "db.operation.name", "db.collection.name", "error.type"])
 .convention(Stability::Stable, CONVENTION);
+
+/// The bounds that the database conventions advise, in rows.
+const ROWS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
+
+/// How many rows statements returned; over all tenants.
+pub const DB_CLIENT_RESPONSE_RETURNED_ROWS: Descriptor = Descriptor::histogram(
+    "db.client.response.returned_rows",
+    Unit::Count("{row}"),
+    ROWS,
+    "Rows that a statement returned and that were asked for.",
+)
+.labels(&["db.system.name", "db.collection.name"])
+.convention(Stability::Development, CONVENTION);
+
+/// Statements that took longer than their threshold.
+pub const SAAS_DB_SLOW_QUERIES: Descriptor = Descriptor::counter(
+    "saas.db.slow_queries",
+    Unit::Count("{query}"),
+    "Statements of a tenant that took longer than the threshold of their operation.",
+)
+.labels(&["db.system.name", "db.query.summary"])
+.per_tenant();
+
+/// What was notified on the channels that were listened to.
+pub const SAAS_DB_NOTIFICATIONS: Descriptor = Descriptor::counter(
+    "saas.db.notifications",
+    Unit::Count("{notification}"),
+    "Notifications of the database that listeners have received.",
+)
+.labels(&["db.client.connection.pool.name"]);
+
+/// Listeners that were cut off.
+pub const SAAS_DB_LISTENER_DISCONNECTS: Descriptor = Descriptor::counter(
+    "saas.db.listener.disconnects",
+    Unit::Count("{disconnect}"),
+    "Times that a listener was without a connection; what was notified meanwhile is lost to it.",
+)
+.labels(&["db.client.connection.pool.name"]);
 
 /// The time that databases worked for a tenant.
 pub const SAAS_TENANT_DB_TIME: Descriptor = Descriptor::counter(
@@ -25,6 +63,15 @@ pub const SAAS_TENANT_DB_TIME: Descriptor = Descriptor::counter(
 )
 .labels(&["db.system.name"])
 .per_tenant();
+
+/// How long transactions were open, and what became of them.
+pub const SAAS_DB_TRANSACTION_DURATION: Descriptor = Descriptor::histogram(
+    "saas.db.transaction.duration",
+    Unit::Seconds,
+    OPERATION_SECONDS,
+    "Time that transactions were open, from the answer to BEGIN to their end.",
+)
+.labels(&["db.system.name", "outcome"]);
 
 /// Connections of a pool by state.
 pub const DB_CLIENT_CONNECTION_COUNT: Descriptor = Descriptor::up_down_counter(

@@ -45,6 +45,14 @@ pub const MONITORING_REJECTED_SAMPLES: Descriptor = Descriptor::counter(
 )
 .labels(&["reason"]);
 
+/// What was refused of what requests said of their trace.
+pub const MONITORING_REJECTED_TRACE_CONTEXTS: Descriptor = Descriptor::counter(
+    "monitoring.rejected_trace_contexts",
+    Unit::Count("{request}"),
+    "Requests whose trace was not followed because their traceparent breaks the rules.",
+)
+.labels(&["reason"]);
+
 /// What was thrown away in place of being handed on.
 pub const MONITORING_DROPPED: Descriptor = Descriptor::counter(
     "monitoring.dropped",

@@ -7,7 +7,7 @@ use crate::store::Scale;
 pub(super) fn push_word(out: &mut Vec<u8>, word: u64, scale: Scale) {
     match scale {
         Scale::One => push_whole(out, word),
-        Scale::Nanoseconds => push_seconds(out, word),
+        Scale::Billionths => push_seconds(out, word),
         Scale::Float => push_float(out, f64::from_bits(word)),
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
 pub(super) fn value(word: u64, scale: Scale) -> f64 {
     match scale {
         Scale::One => word as f64,
-        Scale::Nanoseconds => word as f64 / 1e9,
+        Scale::Billionths => word as f64 / 1e9,
         Scale::Float => f64::from_bits(word),
     }
 }

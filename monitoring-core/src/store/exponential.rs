@@ -46,7 +46,7 @@ impl Grid {
     pub(super) fn new(scale: Scale) -> Self {
         // From a nanosecond, a little above 2^-30 seconds, to 2^64 of them, a little below 2^35 seconds; or from 1 to 2^64.
         let (lowest, doublings) = match scale {
-            Scale::Nanoseconds => (-30 * PER_DOUBLING, 65),
+            Scale::Billionths => (-30 * PER_DOUBLING, 65),
             Scale::One | Scale::Float => (-1, 64),
         };
         Self { scale, lowest, words: doublings * PER_DOUBLING as usize + 2 }
@@ -63,7 +63,7 @@ impl Grid {
             return 0;
         }
         let value = match self.scale {
-            Scale::Nanoseconds => raw as f64 / 1e9,
+            Scale::Billionths => raw as f64 / 1e9,
             Scale::One | Scale::Float => raw as f64,
         };
         (index(value) - self.lowest).max(0) as usize + 1
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_number_has_a_word() {
-        for scale in [Scale::One, Scale::Nanoseconds] {
+        for scale in [Scale::One, Scale::Billionths] {
             let grid = Grid::new(scale);
             assert_eq!(grid.word(0), 0);
             for raw in [1, 2, 999_999_999, 1_000_000_000, u64::MAX / 2, u64::MAX] {
@@ -130,7 +130,7 @@ mod tests {
 
         #[test]
         fn what_was_counted_is_read(raws in proptest::collection::vec(any::<u64>(), 0..50)) {
-            let grid = Grid::new(Scale::Nanoseconds);
+            let grid = Grid::new(Scale::Billionths);
             let mut words = vec![0; grid.words()];
             for raw in &raws {
                 words[grid.word(*raw)] += 1;

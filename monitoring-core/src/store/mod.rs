@@ -51,6 +51,8 @@ mod symbol;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "health")]
+mod total;
 
 pub use budget::CardinalityBudget;
 pub use collection::Collect;
@@ -69,8 +71,8 @@ pub use handle::{
 pub(crate) use instruments::install_global;
 pub use instruments::{InstrumentSet, Instruments};
 pub use label::{LABEL_SET_BITS, LabelSet, LabelValue, StatusCode};
-pub use measure::Measure;
 pub(crate) use measure::Scale;
+pub use measure::{Measure, Score};
 pub(crate) use reading::Reading;
 pub use registry::Registry;
 pub(crate) use series::{Series, View};

@@ -177,6 +177,11 @@ impl Registry {
         self.inner.symbols.intern(text)
     }
 
+    /// The text of a symbol of this registry.
+    pub fn symbol_text(&self, symbol: Symbol) -> &str {
+        self.inner.symbols.text(symbol)
+    }
+
     /// Runs `collector` before each scrape, to set gauges from what it looks at. Keep it short, and let it hold a weak
     /// reference. A panic in it is caught and counted in `monitoring_collect_failures_total`.
     ///

@@ -38,7 +38,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let symbols = Self { indices: IdTable::new(), texts: boxcar::Vec::new(), insertion: Mutex::new(()) };
         symbols.intern("__other__");
         symbols.intern("");

@@ -18,6 +18,7 @@ thread_local! {
     static CURRENT: Cell<Option<Tenant>> = const { Cell::new(None) };
 }
 
+#[inline]
 fn replace(tenant: Option<Tenant>) -> Option<Tenant> {
     // A thread that is being torn down has no current tenant.
     CURRENT.try_with(|current| current.replace(tenant)).unwrap_or(None)
@@ -35,6 +36,7 @@ impl Tenant {
     ///
     /// # Errors
     /// Outside of any scope, where nothing would carry the tenant on.
+    #[inline]
     pub fn set_current(tenant: Self) -> Result<(), OutsideScope> {
         let set = |current: &Cell<Option<Self>>| match current.get() {
             Some(_) => {
@@ -53,6 +55,7 @@ impl Tenant {
 
     /// Makes this the current tenant until the guard is dropped: for code without `.await`, such as the closure of
     /// `spawn_blocking`.
+    #[inline]
     pub fn enter(self) -> EnteredTenant {
         EnteredTenant { previous: replace(Some(self)), not_send: PhantomData }
     }
@@ -171,6 +174,7 @@ pub struct EnteredContext<'a> {
 }
 
 impl Drop for EnteredContext<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(tenant) = replace(self.previous) {
             self.context.tenant = tenant;
@@ -186,6 +190,7 @@ pub struct EnteredTenant {
 }
 
 impl Drop for EnteredTenant {
+    #[inline]
     fn drop(&mut self) {
         replace(self.previous);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use monitoring_core::Monitoring;
 use monitoring_core::otlp::OtlpProtocol;
+use monitoring_core::runtime::RuntimeConfig;
 
 use super::collector::{Collector, Mode, Protocol, Received};
 use super::points::{ByValue, add, exposition, tenants, without_its_own};
@@ -70,7 +71,9 @@ fn what_the_facade_records_for_a_tenant_is_that_tenants() {
     monitoring_tests::in_own_process("split::what_the_facade_records_for_a_tenant_is_that_tenants", || {
         let collector = Collector::start(Protocol::Http);
         let config = quick().endpoint(collector.metrics_url()).tenant_header("X-Scope-OrgID");
-        let service = Service::of(Monitoring::builder("acme").otlp(config).install().unwrap());
+        // What is compared is what the test records: nothing else may change.
+        let builder = Monitoring::builder("acme").runtime(RuntimeConfig::off()).otlp(config);
+        let service = Service::of(builder.install().unwrap());
         for tenant in ["alpha", "beta", "nobody"] {
             metrics::counter!("facade_calls", "tenant" => tenant, "kind" => "a").increment(7);
             metrics::histogram!("facade_seconds", "tenant" => tenant).record(0.25);
