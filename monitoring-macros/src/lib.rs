@@ -1,11 +1,13 @@
-//! The derive macros of `monitoring-core`: `LabelValue` for the values of a label, `LabelSet` for the labels of a metric.
+//! The macros of `monitoring-core`: `LabelValue` for the values of a label, `LabelSet` for the labels of a metric, `job` for
+//! functions that are background jobs.
 //!
-//! Use them through `monitoring_core`, which re-exports them beside the traits they implement.
-//! `label_value.rs` and `label_set.rs` each hold one macro.
+//! Use them through `monitoring_core`, which re-exports them beside what they are for.
+//! `label_value.rs`, `label_set.rs` and `job.rs` each hold one macro.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{DeriveInput, ItemFn, parse_macro_input};
 
+mod job;
 mod label_set;
 mod label_value;
 
@@ -23,6 +25,22 @@ pub fn derive_label_value(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(LabelSet)]
 pub fn derive_label_set(input: TokenStream) -> TokenStream {
     label_set::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.into_compile_error())
+        .into()
+}
+
+/// Makes an `async fn` a background job: each call is one run of it, which `monitoring_core::job` records. Use it as
+/// `monitoring_core::job::job`, with the feature `job`.
+///
+/// All in the parentheses is optional: `name = "invoice-export"` is the job's name, a constant, else it is that of the
+/// function with `-` for `_`; `tenant = …` whom it is for, else the current tenant; `attempt = …` which attempt it is, a
+/// number or an `Attempt`. The latter two are expressions of the function's arguments.
+///
+/// The function returns a `Result`, `()`, or another type that implements `JobResult`.
+#[proc_macro_attribute]
+pub fn job(options: TokenStream, function: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(options as job::Options);
+    job::expand(options, parse_macro_input!(function as ItemFn))
         .unwrap_or_else(|error| error.into_compile_error())
         .into()
 }
