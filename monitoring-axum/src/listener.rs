@@ -55,7 +55,7 @@ impl MetricsListener {
 /// Serves `/metrics`, `/livez` and `/readyz` on a listener of their own, at [`Monitoring::metrics_address`]: by default
 /// 127.0.0.1:9464, set by `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`.
 ///
-/// `/metrics` is open to whoever can reach that port. It speaks HTTP/1.1, to 64 connections at a time: one more takes the
+/// `/metrics`, and why the service is not ready, are open to whoever can reach that port. It speaks HTTP/1.1, to 64 connections at a time: one more takes the
 /// place of the one that is idle for longest, and of 32 the answer to a scrape may be on its way, so that probes are
 /// always answered. A head that does not arrive within 30 seconds ends the connection, and so does a scrape that is slower
 /// than the [`ScrapeLimits`](crate::ScrapeLimits). [`Monitoring::shutdown`] stops it.

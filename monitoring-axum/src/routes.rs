@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use monitoring_core::Monitoring;
 
+use crate::readiness::{Audience, alive, ready};
 use crate::scrape::{View, answer};
 
 /// A token of the configuration is at most this long; nothing longer is compared.
@@ -21,8 +22,8 @@ const NO_TOKEN: &str = "/metrics is shut here because no token is set: set MONIT
 ///
 /// | path | answers |
 /// |---|---|
-/// | `/livez` | 200 as long as the process serves |
-/// | `/readyz` | 200, or 503 after `Monitoring::set_ready(false)` and while the service shuts down |
+/// | `/livez` | 200 as long as the process serves, whatever it depends on |
+/// | `/readyz` | 200, or 503 while [`Monitoring::is_ready`] says no: a critical dependency is down, the service is about to end, `set_ready(false)`; to the metrics token with the reasons as JSON (feature `health`) |
 /// | `/metrics` | the metrics, to `Authorization: Bearer` with the [metrics token]; 401 to others, 403 if no token is set, 503 if [too many](crate::ScrapeLimits) ask at once |
 ///
 /// The metrics come in the format that `Accept` asks for, and compressed as `Accept-Encoding` asks for. It takes a Tokio
@@ -58,20 +59,25 @@ where
         // The application's own layer reports that a metric's name is taken; here there is nothing to measure then.
         Err(_taken) => Router::new(),
     };
-    with_probes(unmatched).route("/metrics", get(guarded_metrics)).with_state(monitoring.clone())
+    let router = unmatched.route("/livez", get(alive)).route("/readyz", get(guarded_readiness));
+    router.route("/metrics", get(guarded_metrics)).with_state(monitoring.clone())
 }
 
-/// The same for the metrics' own listener, where `/metrics` is open: who can reach that port may read it.
+/// The same for the metrics' own listener, where `/metrics` and the reasons of `/readyz` are open: who can reach that port
+/// may read them.
 pub(crate) fn open_routes(monitoring: &Monitoring) -> Router {
-    with_probes(Router::new()).route("/metrics", get(metrics)).with_state(monitoring.clone())
+    let router = Router::new().route("/livez", get(alive)).route("/readyz", get(readiness));
+    router.route("/metrics", get(metrics)).with_state(monitoring.clone())
 }
 
-fn with_probes(router: Router<Monitoring>) -> Router<Monitoring> {
-    router.route("/livez", get(StatusCode::OK)).route("/readyz", get(ready))
+async fn guarded_readiness(State(monitoring): State<Monitoring>, headers: HeaderMap) -> Response {
+    // A gateway may add credentials of its own to a probe: what is not the token is no reason to refuse it.
+    let is_token = bearer(&headers).is_some_and(|presented| monitoring.is_metrics_token(presented));
+    ready(&monitoring, if is_token { Audience::Operators } else { Audience::Public })
 }
 
-async fn ready(State(monitoring): State<Monitoring>) -> StatusCode {
-    if monitoring.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn readiness(State(monitoring): State<Monitoring>) -> Response {
+    ready(&monitoring, Audience::Operators)
 }
 
 async fn guarded_metrics(State(monitoring): State<Monitoring>, request: Request) -> Response {

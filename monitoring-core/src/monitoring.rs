@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "health")]
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,6 +19,8 @@ use crate::error::{ConfigError, ShutdownError};
 use crate::exposition::{Exposition, Format};
 #[cfg(feature = "metrics")]
 use crate::facade::Beat;
+#[cfg(feature = "health")]
+use crate::health::Health;
 #[cfg(feature = "otlp")]
 use crate::otlp::{Exporter, OtlpStatus};
 use crate::shared::Shared;
@@ -49,7 +53,12 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) tenants: TenantRegistry,
     pub(crate) ready: AtomicBool,
+    /// It is about to end, and still serves.
+    pub(crate) leaving: AtomicBool,
     pub(crate) draining: watch::Sender<bool>,
+    /// Empty as long as no check is started.
+    #[cfg(feature = "health")]
+    pub(crate) health: OnceLock<Health>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shared: Shared,
     /// `None` if nothing is pushed.
@@ -212,26 +221,6 @@ impl Monitoring {
         token.is_some_and(|token| presented.ct_eq(token.as_bytes()).into())
     }
 
-    /// Whether the service takes requests: from the start, until [`set_ready`](Self::set_ready) or
-    /// [`shutdown`](Self::shutdown) says otherwise.
-    pub fn is_ready(&self) -> bool {
-        self.inner.ready.load(Ordering::Relaxed) && !*self.inner.draining.borrow()
-    }
-
-    /// Says whether the service takes requests, apart from its shutting down.
-    pub fn set_ready(&self, ready: bool) {
-        self.inner.ready.store(ready, Ordering::Relaxed);
-    }
-
-    /// Resolves when [`shutdown`](Self::shutdown) has been called: for a listener's graceful shutdown.
-    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut draining = self.inner.draining.subscribe();
-        async move {
-            // The sender is gone only when every handle is: then there is nothing left to serve.
-            let _ = draining.wait_for(|draining| *draining).await;
-        }
-    }
-
     /// Follows a task of the monitoring, so that [`shutdown`](Self::shutdown) waits for it. The task should end soon
     /// after [`draining`](Self::draining) resolves.
     pub fn track<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
@@ -245,7 +234,8 @@ impl Monitoring {
     /// any runtime, and in none.
     ///
     /// # Errors
-    /// When tasks were still running at the deadline; the last push counts as one.
+    /// When tasks were still running at the deadline; the last push counts as one. In a process that was forked after the
+    /// monitoring was set up there is no thread that could push: then it fails without waiting.
     ///
     /// # Panics
     /// When it has to wait for tasks outside of a Tokio runtime with its timer enabled.
@@ -354,6 +344,9 @@ mod tests {
         assert!(!monitoring.clone().is_ready());
         monitoring.set_ready(true);
         assert!(monitoring.is_ready());
+        monitoring.begin_draining();
+        monitoring.set_ready(true);
+        assert!(!monitoring.is_ready() && monitoring.is_draining());
     }
 
     #[tokio::test]
