@@ -13,6 +13,8 @@ pub enum Signal {
     Metrics,
     /// Metrics that are scraped, in scrapes.
     Scrapes,
+    /// What browsers report, in reports.
+    BrowserReports,
 }
 
 /// Why it was lost.
@@ -35,6 +37,10 @@ pub enum DropReason {
     Unanswered,
     /// The time for the shutdown was over.
     Shutdown,
+    /// More came than is allowed.
+    RateLimited,
+    /// It is not what it should be.
+    Malformed,
 }
 
 /// Counts what was thrown away, so that nothing is lost in silence. Whoever gives something up registers this set, with

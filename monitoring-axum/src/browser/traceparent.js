@@ -1,0 +1,1 @@
+;(()=>{let f=fetch,h=n=>Array.from(crypto.getRandomValues(new Uint8Array(n)),v=>(v+256).toString(16).slice(1)).join(""),t=h(16);window.fetch=async(x,o)=>{x=new Request(x,o);let k="traceparent",s=x.headers;if(new URL(x.url).origin==location.origin&&!s.has(k))s.set(k,`00-${t}-${h(8)}-00`);return f(x)}})()
