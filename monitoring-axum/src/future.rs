@@ -3,12 +3,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use axum::BoxError;
+use axum::body::Body as AxumBody;
+use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::body::ResponseBody;
-use crate::measurement::{End, Measurement};
+use crate::grpc::Call;
+use crate::measurement::{End, Entered, Measurement};
 
 /// The response to come of a [`MonitoringService`](crate::MonitoringService). Dropped before it is there, the request
 /// counts as cancelled. What the service inside does in its destructors is still done for the request's tenant.
@@ -24,36 +27,54 @@ pub struct ResponseFuture<F> {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, measurement: Option<Measurement>) -> Self {
-        Self { inner: Some(inner), measurement }
+    #[inline]
+    pub(crate) fn new(inner: Option<F>, measurement: Option<Measurement>) -> Self {
+        Self { inner, measurement }
+    }
+
+    #[inline]
+    pub(crate) fn measurement(&mut self) -> &mut Option<Measurement> {
+        &mut self.measurement
+    }
+
+    /// Has the service's answer to wait for.
+    #[inline]
+    pub(crate) fn start(&mut self, inner: F, call: Option<Call>) {
+        self.inner = Some(inner);
+        if let Some(measurement) = &mut self.measurement {
+            measurement.note_call(call);
+        }
     }
 }
 
 impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    type Output = Result<Response<ResponseBody<B>>, E>;
+    type Output = Result<Response<AxumBody>, E>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let result = ready!(Measurement::around(this.measurement, || {
-            let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
-            let result = ready!(inner.poll(task));
+        let entered = Measurement::enter(this.measurement);
+        let result = this.inner.as_mut().as_pin_mut().map_or(Poll::Pending, |inner| inner.poll(task));
+        if result.is_ready() {
             this.inner.set(None);
-            Poll::Ready(result)
-        }));
-        let mut measurement = this.measurement.take();
+        }
+        Entered::leave(entered);
+        let result = ready!(result);
+        let measurement = this.measurement.take();
         Poll::Ready(match result {
             Ok(response) => {
-                if let Some(measurement) = &mut measurement {
-                    measurement.respond(&response);
-                }
-                Ok(response.map(|body| ResponseBody::new(body, measurement)))
+                // For axum's own body this is a move.
+                let response = response.map(AxumBody::new);
+                Ok(match measurement {
+                    Some(measurement) => measurement.respond(response),
+                    None => response,
+                })
             }
             Err(error) => {
-                if let Some(measurement) = &mut measurement {
+                if let Some(mut measurement) = measurement {
                     measurement.end(End::ServiceFailed);
                 }
                 Err(error)
@@ -66,6 +87,10 @@ where
 impl<F> PinnedDrop for ResponseFuture<F> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        Measurement::around(this.measurement, || this.inner.set(None));
+        if this.inner.is_some() {
+            let entered = Measurement::enter(this.measurement);
+            this.inner.set(None);
+            Entered::leave(entered);
+        }
     }
 }

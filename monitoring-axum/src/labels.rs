@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use http::Method;
 use monitoring_core::{LabelSet, LabelValue, StatusCode, Symbol, Symbols};
 
+use crate::grpc::GrpcStatus;
+
 /// Labels of `http.server.request.duration`.
 #[derive(Clone, Copy, Debug, LabelSet)]
 pub(crate) struct RequestLabels {
@@ -20,7 +22,7 @@ pub(crate) struct ActiveLabels {
     pub(crate) http_request_method: RequestMethod,
 }
 
-/// Labels of the body sizes.
+/// Labels of the body sizes, and of the time to the head.
 #[derive(Clone, Copy, Debug, LabelSet)]
 pub(crate) struct BodyLabels {
     pub(crate) http_route: Symbol,
@@ -82,6 +84,22 @@ impl From<&Method> for RequestMethod {
 }
 
 impl RequestMethod {
+    /// As labels name it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Trace => "TRACE",
+            Self::Other => "_OTHER",
+        }
+    }
+
     /// The method beside the status of the response. A route refuses every method that it does not have, so clients
     /// could make a series of each: refused ones are folded.
     pub(crate) fn answered(self, status: Option<http::StatusCode>) -> Self {
@@ -102,6 +120,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// As labels name it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     pub(crate) fn of(status: http::StatusCode) -> Self {
         match status.as_u16() {
             400..=499 => Self::ClientError,
@@ -126,6 +154,15 @@ impl ErrorType {
     pub(crate) const BODY: Self = Self(3);
     /// The service returned an error in place of a response.
     pub(crate) const SERVICE: Self = Self(4);
+    /// A gRPC response ended without a status.
+    pub(crate) const INCOMPLETE: Self = Self(5);
+    /// The first of the gRPC codes, which are below every status.
+    const GRPC: u16 = 16;
+
+    /// A gRPC code that says that the server failed.
+    pub(crate) fn grpc(code: u8) -> Self {
+        Self(Self::GRPC + u16::from(code))
+    }
 
     /// The status is the error where it says that the server failed, as the semantic conventions have it.
     pub(crate) fn of(status: http::StatusCode) -> Self {
@@ -150,6 +187,8 @@ impl LabelValue for ErrorType {
             Self::CANCELLED => Cow::Borrowed("cancelled"),
             Self::BODY => Cow::Borrowed("body"),
             Self::SERVICE => Cow::Borrowed("service"),
+            Self::INCOMPLETE => Cow::Borrowed("incomplete"),
+            Self(code @ Self::GRPC..100) => Cow::Borrowed(GrpcStatus::name((code - Self::GRPC) as u8)),
             Self(code) => StatusCode::new(code).text(symbols),
         }
     }

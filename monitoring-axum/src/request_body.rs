@@ -16,8 +16,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 
 use crate::labels::BodyLabels;
-use crate::layer::Settings;
 use crate::route::Route;
+use crate::settings::Settings;
 
 /// A client can declare any length without ever sending it, and be answered all the same. A mebibyte is believed; one
 /// more allocation is nothing beside reading more than that.

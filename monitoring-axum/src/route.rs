@@ -4,8 +4,8 @@ use axum::extract::MatchedPath;
 use http::Extensions;
 use monitoring_core::Symbol;
 
-use crate::layer::Settings;
 use crate::record::HttpServer;
+use crate::settings::Settings;
 
 /// What stands for the template of a request that matched no route: no client can make up another one.
 const UNMATCHED: &str = "unmatched";

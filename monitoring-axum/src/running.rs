@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// The request that this thread is working for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Running {
     /// The address of the store that measures it, never read through; null outside of any request.
     store: *const (),
@@ -29,32 +29,32 @@ fn store_of(instruments: &HttpServer) -> *const () {
 }
 
 /// Whether the running request is measured into that store.
+#[inline]
 pub(crate) fn is_measured(instruments: &HttpServer) -> bool {
     RUNNING.try_with(|running| running.get().store == store_of(instruments)).unwrap_or(false)
 }
 
 /// Tells the layer that measures the running request what its route is.
+#[inline]
 pub(crate) fn name_route(route: Route) {
     // A thread that is being torn down serves no requests.
     let _ = RUNNING.try_with(|running| running.set(Running { route: Some(route), ..running.get() }));
 }
 
-/// Marks the request as being measured until the guard is dropped, which then writes a better known route into `route`.
-pub(crate) fn enter<'a>(instruments: &HttpServer, route: &'a mut Route) -> Entered<'a> {
+/// Marks the request as being measured, until [`leave`].
+#[inline]
+pub(crate) fn enter(instruments: &HttpServer) -> Outer {
     let running = Running { store: store_of(instruments), route: None };
-    Entered { route, previous: RUNNING.try_with(|current| current.replace(running)).ok() }
+    Outer(RUNNING.try_with(|current| current.replace(running)).ok())
 }
 
-pub(crate) struct Entered<'a> {
-    route: &'a mut Route,
-    previous: Option<Running>,
+/// Goes back to what was running before, and gives the route if one was named.
+#[inline]
+pub(crate) fn leave(outer: Outer) -> Option<Route> {
+    let outer = outer.0?;
+    RUNNING.try_with(|current| current.replace(outer).route).ok().flatten()
 }
 
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        let Some(previous) = self.previous else { return };
-        if let Ok(Running { route: Some(route), .. }) = RUNNING.try_with(|current| current.replace(previous)) {
-            *self.route = route;
-        }
-    }
-}
+/// What was running before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer(Option<Running>);

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
+use axum::body::Body as AxumBody;
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use monitoring_core::Tenant;
 use tower_service::Service;
 
-use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
-use crate::layer::Settings;
-use crate::measurement::Measurement;
-use crate::request_body;
+use crate::grpc::Call;
+use crate::measurement::{Entered, Measurement};
 use crate::route::Route;
-use crate::running;
+use crate::settings::Settings;
+use crate::{request_body, running, upgrade};
 
 /// Measures the requests that it hands to the service inside, made by [`MonitoringLayer`](crate::MonitoringLayer).
 #[derive(Clone, Debug)]
@@ -43,9 +45,9 @@ impl<S, RequestBody, B> Service<Request<RequestBody>> for MonitoringService<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     RequestBody: Body + 'static,
-    B: Body,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    type Response = Response<ResponseBody<B>>;
+    type Response = Response<AxumBody>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -56,7 +58,7 @@ where
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let settings = &self.settings;
         let Some(instruments) = settings.instruments.get() else {
-            return ResponseFuture::new(self.inner.call(request), None);
+            return ResponseFuture::new(Some(self.inner.call(request)), None);
         };
         if running::is_measured(instruments) {
             if let Some(route) = Route::matched(request.extensions(), settings, instruments) {
@@ -69,23 +71,29 @@ where
                     let _ = Tenant::set_current(tenant);
                 }
             }
-            return ResponseFuture::new(self.inner.call(request), None);
+            return ResponseFuture::new(Some(self.inner.call(request)), None);
         }
 
         let request_size = request_body::declared_length(request.body());
-        let mut measurement = Some(Measurement::start(settings, instruments, request.method(), request_size));
-        let (route, tenant) = Measurement::around(&mut measurement, || {
-            let route = Route::matched(request.extensions(), settings, instruments)
-                .unwrap_or_else(|| Route::unmatched(settings, instruments));
-            (route, settings.resolve(&request, instruments))
-        });
-        if let Some(measurement) = &mut measurement {
-            measurement.identify(route, tenant);
+        let measurement = Measurement::start(settings, instruments, request.method(), request_size);
+        let mut future = ResponseFuture::new(None, Some(measurement));
+        let entered = Measurement::enter(future.measurement());
+        let route = Route::matched(request.extensions(), settings, instruments)
+            .unwrap_or_else(|| Route::unmatched(settings, instruments));
+        running::name_route(route);
+        let tenant = settings.resolve(&request, instruments);
+        if tenant != Tenant::NONE {
+            // The scope is that of the measurement.
+            let _ = Tenant::set_current(tenant);
         }
         if request_size.is_none() {
             request_body::count(request.body_mut(), settings, route);
         }
-        let inner = Measurement::around(&mut measurement, || self.inner.call(request));
-        ResponseFuture::new(inner, measurement)
+        upgrade::prepare(request.extensions_mut(), settings);
+        let call = Call::of(&request, settings, instruments);
+        let inner = self.inner.call(request);
+        Entered::leave(entered);
+        future.start(inner, call);
+        future
     }
 }

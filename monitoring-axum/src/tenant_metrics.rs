@@ -11,7 +11,9 @@ use http::request::Parts;
 use monitoring_core::{Monitoring, Tenant, TenantRegistry};
 
 use crate::scrape::{View, answer, caching};
-use crate::tenant::{ApiKey, FromExtension, Or, RequestHead, TenantResolver, TrustedPeerHeader, VerifiedClaim};
+use crate::tenant::{
+    ApiKey, CheckedBy, FromExtension, Or, RequestHead, TenantResolver, TrustedPeerHeader, VerifiedClaim,
+};
 
 const NO_TENANT: &str = "these are the metrics of a tenant, and the request is not of any\n";
 
@@ -27,6 +29,7 @@ impl<F> VerifiedResolver for VerifiedClaim<F> where Self: TenantResolver {}
 impl<F> VerifiedResolver for ApiKey<F> where Self: TenantResolver {}
 impl VerifiedResolver for TrustedPeerHeader {}
 impl<A: VerifiedResolver, B: VerifiedResolver> VerifiedResolver for Or<A, B> {}
+impl<A: VerifiedResolver, B: TenantResolver> VerifiedResolver for CheckedBy<A, B> {}
 impl<F> VerifiedResolver for F where F: Fn(&RequestHead<'_>, &TenantRegistry) -> Tenant + Send + Sync + 'static {}
 
 /// A route that shows a tenant its own metrics: the per-tenant families, filtered to the tenant that `tenant` finds.

@@ -154,6 +154,8 @@ struct Expected {
     received: Option<f64>,
     /// Of the response's body; `None` where there was no response.
     sent: Option<f64>,
+    /// Whether the time to the head is told apart.
+    is_streamed: bool,
 }
 
 impl Expected {
@@ -211,6 +213,10 @@ impl Expected {
         if let Some(sent) = self.sent {
             assert_eq!(histogram("http_server_response_body_size_bytes", &route), sent);
         }
+        if self.is_streamed {
+            let to_head = histogram("saas_http_server_time_to_head_seconds", &route);
+            assert!(to_head > 0.0 && to_head < seconds, "{to_head} {seconds}");
+        }
         assert_eq!(left, BTreeSet::new(), "nothing else has changed");
     }
 }
@@ -227,6 +233,7 @@ async fn each_kind_of_request_changes_exactly_its_own_series() {
         outcome: "ok",
         received: Some(0.0),
         sent: Some(9.0),
+        is_streamed: false,
     };
     let kinds = [
         ("ok", Request::new("GET /api/projects/7?page=2", &["authorization: Signed acme"]), Expected { ..ok }),
@@ -342,6 +349,7 @@ async fn a_client_that_disconnects_changes_exactly_its_own_series() {
         outcome: "cancelled",
         received: None,
         sent: None,
+        is_streamed: false,
     };
     let kinds = [
         ("/api/slow", Request::new("GET /api/slow", &["authorization: Signed acme"]), "", Expected { ..cancelled }),
@@ -349,7 +357,7 @@ async fn a_client_that_disconnects_changes_exactly_its_own_series() {
             "/api/events",
             Request::new("GET /api/events", &["authorization: Signed acme"]),
             "first\n",
-            Expected { route: "/api/events", status: "200", sent: Some(6.0), ..cancelled },
+            Expected { route: "/api/events", status: "200", sent: Some(6.0), is_streamed: true, ..cancelled },
         ),
     ];
     for (route, request, read, expected) in kinds {
@@ -361,9 +369,11 @@ async fn a_client_that_disconnects_changes_exactly_its_own_series() {
         while !String::from_utf8_lossy(&response).contains(read) {
             response.push(stream.read_u8().await.unwrap());
         }
-        // In flight is all there is to see of it so far.
+        // In flight is all there is to see of it so far, and that the head of a stream has come.
         let in_flight = Series::new("http_server_active_requests", &[("http_request_method", "GET")]);
-        assert_eq!(server.changes(&before), [(in_flight, 1.0)], "{route}");
+        let mut changes = server.changes(&before);
+        changes.retain(|(series, _)| !series.name.starts_with("saas_http_server_time_to_head_seconds"));
+        assert_eq!(changes, [(in_flight, 1.0)], "{route}");
 
         drop(stream);
         server.until(|samples| samples.sum("http_server_active_requests", &[]) == 0.0).await;

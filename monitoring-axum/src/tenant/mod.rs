@@ -4,8 +4,10 @@
 //! far they can be trusted: `verified.rs` (what the application's own authentication has verified: a request extension, a
 //! token's claim), `api_key.rs`, `trusted_peer.rs` (a header that a proxy of ours has set), then `subdomain.rs` and
 //! `path.rs`, which any client can choose and which therefore only ever find tenants that are registered already.
+//! `checked.rs` holds one against another.
 
 mod api_key;
+mod checked;
 mod head;
 mod path;
 mod subdomain;
@@ -13,6 +15,7 @@ mod trusted_peer;
 mod verified;
 
 pub use api_key::ApiKey;
+pub use checked::CheckedBy;
 pub use head::RequestHead;
 pub use path::PathParameter;
 pub use subdomain::Subdomain;
@@ -60,6 +63,25 @@ pub trait TenantResolver: Send + Sync + 'static {
         Self: Sized,
     {
         Or { first: self, next }
+    }
+
+    /// Compares the answer with that of `other`. A request is still the first one's; but if the two name different tenants, both
+    /// of which are registered, that is counted for the first in `saas_tenant_isolation_violations_total{layer="http"}`, and
+    /// logged: somebody's credentials are used at the address of somebody else. To refuse such a request is up to the
+    /// application.
+    ///
+    /// ```
+    /// use monitoring_axum::{RequestHead, Subdomain, TenantResolver, VerifiedClaim};
+    /// # fn verify(_: &RequestHead<'_>) -> Option<String> { None }
+    ///
+    /// let resolver = VerifiedClaim::new(verify).checked_by(Subdomain::of("example.com"));
+    /// # let _ = monitoring_axum::layer().tenant(resolver);
+    /// ```
+    fn checked_by<R: TenantResolver>(self, other: R) -> CheckedBy<Self, R>
+    where
+        Self: Sized,
+    {
+        CheckedBy::new(self, other)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The layer, seen from outside.
 //!
 //! `outcomes.rs`: how each end of a request is recorded; `panics.rs`; `routers.rs`: routes, methods, the layer twice;
-//! `tenants.rs`: resolvers and carrying; `bodies.rs`: nothing is changed on the way; `connections.rs`: real clients on
-//! real connections; `exemplars.rs`; `operations.rs`: `/metrics` and the probes; `scrapes.rs`: formats, codings, slow and many scrapers;
-//! `tenant_metrics.rs`: what a tenant is shown.
+//! `options.rs`: what is switched on; `tenants.rs`: resolvers and carrying; `bodies.rs`: nothing is changed on the way;
+//! `connections.rs`: real clients on real connections; `exemplars.rs`; `operations.rs`: `/metrics` and the probes; `scrapes.rs`: formats, codings, slow and many scrapers;
+//! `tenant_metrics.rs`: what a tenant is shown; `rate_limits.rs`; `browser.rs`: what browsers report.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,11 +13,14 @@
 )]
 
 mod bodies;
+mod browser;
 mod connections;
 mod exemplars;
 mod operations;
+mod options;
 mod outcomes;
 mod panics;
+mod rate_limits;
 mod routers;
 mod scrapes;
 mod script;

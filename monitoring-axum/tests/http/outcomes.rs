@@ -12,6 +12,7 @@ use axum::routing::{any, get as on_get};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use monitoring_axum::MonitoringLayer;
 use monitoring_core::Tenant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -22,7 +23,8 @@ use crate::{Bench, get, head, send};
 fn answering(bench: &Bench, steps: &[Step], hints: Hints) -> Router {
     let body = ScriptedBody::new(steps.iter().cloned(), hints);
     let answer = move || ready(Body::new(body.clone()).into_response());
-    Router::new().route("/", any(answer)).layer(bench.layer())
+    // As for a stream, whatever the body says about its length.
+    Router::new().route("/", any(answer)).layer(bench.layer().follow_all_bodies())
 }
 
 #[tokio::test]
@@ -122,6 +124,43 @@ async fn a_body_dropped_unread_is_counted_as_cancelled() {
 }
 
 #[tokio::test]
+async fn a_body_in_memory_is_complete_with_its_length_when_the_head_is_ready() {
+    const LARGEST: usize = 1 << 16;
+    for length in [1, LARGEST] {
+        let bench = Bench::new();
+        let app = Router::new().route("/", on_get(move || ready("a".repeat(length)))).layer(bench.layer());
+        let response = head(&app, get("/")).await;
+        assert_eq!((bench.requests(), bench.in_flight()), (vec!["GET / 200".to_owned()], 0.0));
+        assert_eq!(bench.body_bytes("response"), length as f64);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), length);
+        assert_eq!(bench.requests(), ["GET / 200"], "it is recorded once");
+        assert_eq!(bench.samples().sum("saas_http_server_time_to_head_seconds_count", &[]), 0.0);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_followed_where_it_may_come_from_elsewhere() {
+    let text = |length: usize| "a".repeat(length).into_response();
+    let passed_on = |length: usize| ([(CONTENT_LENGTH, length.to_string())], "a".repeat(length)).into_response();
+    let by_default = Bench::layer;
+    let always = |bench: &Bench| bench.layer().follow_all_bodies();
+    for (layer, answer, length) in [
+        (by_default as fn(&Bench) -> MonitoringLayer, text as fn(usize) -> Response, (1 << 16) + 1),
+        (by_default, passed_on, 10),
+        (always, text, 10),
+    ] {
+        let bench = Bench::new();
+        let app = Router::new().route("/", on_get(move || ready(answer(length)))).layer(layer(&bench));
+        let body = head(&app, get("/")).await.into_body();
+        assert_eq!((bench.requests(), bench.in_flight()), (vec![], 1.0), "{length}");
+        let to_head = bench.samples().sum("saas_http_server_time_to_head_seconds_count", &[("http_route", "/")]);
+        assert_eq!(to_head, 1.0, "the head has come");
+        drop(body);
+        assert_eq!(bench.requests(), ["GET / 200 cancelled"]);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_fails_is_a_server_error() {
     let bench = Bench::new();
     let app = answering(&bench, &[data("some of it"), Step::Fail], Hints::None);
@@ -166,7 +205,7 @@ async fn a_body_that_has_the_declared_length_needs_no_further_poll() {
             headers.extend(header.map(|length| (CONTENT_LENGTH, length.parse().unwrap())));
             ready((headers, Body::new(body.clone())))
         };
-        let app = Router::new().route("/", on_get(answer)).layer(bench.layer());
+        let app = Router::new().route("/", on_get(answer)).layer(bench.layer().follow_all_bodies());
         let mut body = head(&app, get("/")).await.into_body();
         body.frame().await.unwrap().unwrap();
         assert_eq!(bench.requests(), Vec::<String>::new());

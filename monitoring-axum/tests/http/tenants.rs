@@ -494,3 +494,36 @@ async fn a_slot_outside_of_any_request_does_nothing() {
     let body = app.oneshot(get("/")).await.unwrap().into_body();
     assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "Tenant(__none__)");
 }
+
+#[tokio::test]
+async fn credentials_at_the_address_of_another_tenant_are_counted_for_who_has_them() {
+    let bench = Bench::with_tenants(&["acme", "zeta"]);
+    let key = |request: &RequestHead<'_>, tenants: &TenantRegistry| match request.headers().get(KEY) {
+        Some(key) => tenants.lookup(key.to_str().unwrap()),
+        None => Tenant::NONE,
+    };
+    let resolver = key.checked_by(Subdomain::of("example.com")).monitoring(&bench.monitoring).unwrap();
+    let app = Router::new().route("/whose", on_get("text")).layer(bench.layer().tenant(resolver));
+    let violations = || bench.samples().sum("saas_tenant_isolation_violations_total", &[("layer", "http")]);
+    let ask = async |key: Option<&str>, host: &str| {
+        let mut request = get("/whose");
+        request.headers_mut().insert(http::header::HOST, host.parse().unwrap());
+        if let Some(key) = key {
+            request.headers_mut().insert(KEY, key.parse().unwrap());
+        }
+        send(&app, request).await
+    };
+    // Of one mind; or one of them names nobody, or nobody that is registered.
+    for (key, host) in [
+        (Some("acme"), "acme.example.com"),
+        (Some("acme"), "example.com"),
+        (Some("acme"), "unregistered.example.com"),
+        (Some("unregistered"), "acme.example.com"),
+        (None, "acme.example.com"),
+    ] {
+        ask(key, host).await;
+    }
+    assert_eq!(violations(), 0.0);
+    ask(Some("acme"), "zeta.example.com").await;
+    assert_eq!(violations(), 1.0);
+}
