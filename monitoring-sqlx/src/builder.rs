@@ -1,14 +1,23 @@
 //! How a pool is set up.
 
 use std::fmt;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 
 use monitoring_core::database::DatabaseInstruments;
-use monitoring_core::{Instruments, Monitoring, RegistryError};
+use monitoring_core::{Instruments, Monitoring, RegistryError, TenantRegistry};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection, Error};
 
+#[cfg(feature = "postgres")]
+use crate::connection::AfterBegin;
 use crate::database::MeasuredDatabase;
-use crate::pool::Pool;
+#[cfg(feature = "postgres")]
+use crate::isolation::RowLevelSecurity;
+use crate::pool::{Pool, TellTenant};
+use crate::record::Recorder;
+use crate::slow_query::{SlowLog, SlowQueries};
+use crate::statement::Statements;
 
 /// The longest name made from that of a database, in characters.
 const MAX_NAME: usize = 64;
@@ -37,13 +46,39 @@ pub struct PoolBuilder<DB: MeasuredDatabase> {
     name: Option<String>,
     options: PoolOptions<DB>,
     instruments: Instruments<DatabaseInstruments>,
+    statements: Instruments<Statements>,
+    max_collections: usize,
+    slow_queries: SlowQueries,
+    /// Whose tenants are known; `None` for those of the global monitoring.
+    tenants: Option<TenantRegistry>,
+    names_statements: bool,
+    hooks: Option<Box<MakeHooks<DB>>>,
 }
+
+/// What is done besides, when a connection is taken and when a transaction begins.
+struct Hooks<DB: MeasuredDatabase> {
+    options: PoolOptions<DB>,
+    tenant: TellTenant<DB>,
+}
+
+/// Made when everything else is set.
+type MakeHooks<DB> = dyn FnOnce(&PoolBuilder<DB>) -> Hooks<DB> + Send;
 
 type ConnectOptions<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
 impl<DB: MeasuredDatabase> PoolBuilder<DB> {
     pub(crate) fn new() -> Self {
-        Self { name: None, options: PoolOptions::new(), instruments: Instruments::global() }
+        Self {
+            name: None,
+            options: PoolOptions::new(),
+            instruments: Instruments::global(),
+            statements: Instruments::global(),
+            max_collections: 500,
+            slow_queries: SlowQueries::default(),
+            tenants: None,
+            names_statements: true,
+            hooks: None,
+        }
     }
 
     /// The pool's name in the label `db_client_connection_pool_name`, at most 256 bytes.
@@ -67,7 +102,22 @@ impl<DB: MeasuredDatabase> PoolBuilder<DB> {
     /// When the name of a metric is taken by a different one.
     pub fn monitoring(mut self, monitoring: &Monitoring) -> Result<Self, RegistryError> {
         self.instruments = Instruments::of(monitoring)?;
+        self.statements = Instruments::of(monitoring)?;
+        self.tenants = Some(monitoring.tenants().clone());
         Ok(self)
+    }
+
+    /// Which statements are slow, and what is done about them: by default those of a second and more.
+    pub fn slow_queries(mut self, slow_queries: SlowQueries) -> Self {
+        self.slow_queries = slow_queries;
+        self
+    }
+
+    /// How many different tables may be named in the label `db_collection_name`; 500 by default. What comes later is `_OTHER`.
+    /// The tables of all pools count together: each pool adds a name only while there are fewer than its own limit.
+    pub fn max_collections(mut self, tables: usize) -> Self {
+        self.max_collections = tables;
+        self
     }
 
     /// Opens the pool with at least one connection.
@@ -82,9 +132,10 @@ impl<DB: MeasuredDatabase> PoolBuilder<DB> {
     ///
     /// # Errors
     /// When no connection can be made.
-    pub async fn connect_with(self, database: ConnectOptions<DB>) -> Result<Pool<DB>, Error> {
-        let pool = self.options.clone().connect_with(database).await?;
-        Ok(self.wrap(pool))
+    pub async fn connect_with(mut self, database: ConnectOptions<DB>) -> Result<Pool<DB>, Error> {
+        let Hooks { options, tenant } = self.take_hooks();
+        let pool = options.connect_with(database).await?;
+        Ok(self.measure(pool, tenant))
     }
 
     /// Opens the pool without a connection: the first one is made when it is asked for.
@@ -96,15 +147,75 @@ impl<DB: MeasuredDatabase> PoolBuilder<DB> {
     }
 
     /// Opens the pool without a connection: the first one is made when it is asked for.
-    pub fn connect_lazy_with(self, database: ConnectOptions<DB>) -> Pool<DB> {
-        let pool = self.options.clone().connect_lazy_with(database);
-        self.wrap(pool)
+    pub fn connect_lazy_with(mut self, database: ConnectOptions<DB>) -> Pool<DB> {
+        let Hooks { options, tenant } = self.take_hooks();
+        let pool = options.connect_lazy_with(database);
+        self.measure(pool, tenant)
     }
 
-    /// Measures a pool that is open already; the builder's own options have no effect then.
-    pub fn wrap(self, pool: sqlx::Pool<DB>) -> Pool<DB> {
+    /// Measures a pool that is open already; the builder's own options have no effect then, nor has row level security for
+    /// each session.
+    pub fn wrap(mut self, pool: sqlx::Pool<DB>) -> Pool<DB> {
+        let tenant = TellTenant { on_acquire: false, ..self.take_hooks().tenant };
+        self.measure(pool, tenant)
+    }
+
+    fn take_hooks(&mut self) -> Hooks<DB> {
+        match self.hooks.take() {
+            Some(hooks) => hooks(self),
+            None => {
+                Hooks { options: self.options.clone(), tenant: TellTenant { on_acquire: false, after_begin: None } }
+            }
+        }
+    }
+
+    fn measure(self, pool: sqlx::Pool<DB>, tenant: TellTenant<DB>) -> Pool<DB> {
         let name = self.name.unwrap_or_else(|| default_name::<DB>(&pool.connect_options()));
-        Pool::new(pool, &name, self.instruments)
+        let slow = SlowLog::new(self.slow_queries, &pool, &name);
+        let recorder =
+            Recorder::new(self.instruments, self.statements, self.max_collections, slow, self.names_statements);
+        Pool::new(pool, &name, recorder, tenant)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl PoolBuilder<sqlx::Postgres> {
+    /// The pool is one of connections to a pooler in transaction mode: pgbouncer, or that of Supabase. Statements are prepared
+    /// without a name then, because a named one is there for the next client who gets the same connection of the server, and not
+    /// for who has prepared it. Add `statement_cache_capacity(0)` to the options to connect with.
+    ///
+    /// sqlx prepares a statement in one step and executes it in the next, and outside of a transaction a pooler may hand the
+    /// connection of the server on in between. So a statement on the pool itself is a transaction of its own: two round trips
+    /// more, measured as `BEGIN` and `COMMIT`, and a stream that is not read to its end is undone. What cannot be in a
+    /// transaction, such as `VACUUM`, goes by [`raw_sql`](sqlx::raw_sql) on an [acquired](Pool::acquire) connection. **On such
+    /// a connection use nothing else outside of a transaction.**
+    pub fn transaction_pooler(mut self) -> Self {
+        self.names_statements = false;
+        self
+    }
+
+    /// Has PostgreSQL show only the rows of the tenant that a connection is taken, or a transaction is begun, for: see
+    /// [`RowLevelSecurity`]. For each session, it takes the place of the options' own `after_connect` and `before_acquire`.
+    ///
+    /// The pool must be opened by this builder, and not [wrapped](Self::wrap), for connections to be told. With
+    /// [`transaction_pooler`](Self::transaction_pooler) it is always made for each transaction.
+    pub fn row_level_security(mut self, security: RowLevelSecurity) -> Self {
+        self.hooks = Some(Box::new(move |builder| {
+            let (options, tenants) = (builder.options.clone(), builder.tenants.clone());
+            // What is set for a session of a pooler's is there for its next client.
+            let security = if builder.names_statements { security } else { security.for_transactions() };
+            let setting = security.of(tenants);
+            if !setting.is_per_transaction() {
+                let tenant = TellTenant { on_acquire: true, after_begin: None };
+                return Hooks { options: setting.on_acquire(options), tenant };
+            }
+            let after_begin: AfterBegin<sqlx::Postgres> = Arc::new(move |connection| {
+                let setting = setting.clone();
+                Box::pin(async move { setting.tell(connection).await })
+            });
+            Hooks { options, tenant: TellTenant { on_acquire: false, after_begin: Some(after_begin) } }
+        }));
+        self
     }
 }
 

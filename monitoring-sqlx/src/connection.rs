@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use monitoring_core::Instruments;
-use monitoring_core::database::{ConnectionUse, DatabaseInstruments, Operation};
-use sqlx::{Connection as _, Error, SqlSafeStr, SqlStr};
+use futures_core::future::BoxFuture;
+use monitoring_core::database::ConnectionUse;
+use sqlx::{Connection as _, Database, Error, SqlSafeStr, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
 use crate::database::MeasuredDatabase;
-use crate::operation_name::operation_name;
-use crate::record::{Call, finish};
+use crate::record::{Call, Recorder, Running, finish};
+use crate::session::Session;
+use crate::statement::Statement;
 use crate::transaction::{Link, Transaction, UnansweredBegin, is_batch};
 
 /// A measured connection: what [`PoolConnection`] and [`Transaction`] dereference to.
@@ -22,8 +24,13 @@ use crate::transaction::{Link, Transaction, UnansweredBegin, is_batch};
 /// done with it is not measured.
 pub struct Connection<DB: MeasuredDatabase> {
     held: Held<DB>,
-    instruments: Instruments<DatabaseInstruments>,
+    session: Session,
+    after_begin: Option<AfterBegin<DB>>,
 }
+
+/// What is done at the beginning of each transaction, which fails if that does.
+pub(crate) type AfterBegin<DB> =
+    Arc<dyn for<'c> Fn(&'c mut <DB as Database>::Connection) -> BoxFuture<'c, Result<(), Error>> + Send + Sync>;
 
 pub(crate) enum Held<DB: MeasuredDatabase> {
     /// From a pool, to which it goes back when dropped; the second field measures for how long it was away.
@@ -53,23 +60,24 @@ impl<DB: MeasuredDatabase> Connection<DB> {
     }
 
     async fn begin_by(&mut self, statement: Option<SqlStr>) -> Result<Transaction<'_, DB>, Error> {
-        let name = match &statement {
-            Some(statement) => operation_name(statement.as_str()),
-            None if self.is_in_transaction() => "SAVEPOINT",
-            None => "BEGIN",
+        let read = match &statement {
+            Some(statement) => self.recorder().read::<DB>(statement.as_str()),
+            None if self.is_in_transaction() => Statement::of_operation("SAVEPOINT"),
+            None => Statement::of_operation("BEGIN"),
         };
-        let operation = Call::new(name).start::<DB>(&self.instruments);
-        self.held.begin(operation, statement).await?;
+        self.session.at_depth(self.transaction_depth());
+        let operation = Call::new(read).start_on::<DB>(&self.session);
+        self.held.begin(operation, statement, self.after_begin.as_ref()).await?;
         Ok(Transaction::new(Link::Borrowed(self)))
     }
 
     /// Begins a transaction as an operation that was started elsewhere.
     pub(crate) async fn begin_operation(
         &mut self,
-        operation: Operation<'_>,
+        operation: Running<'_>,
         statement: Option<SqlStr>,
     ) -> Result<(), Error> {
-        self.held.begin(operation, statement).await
+        self.held.begin(operation, statement, self.after_begin.as_ref()).await
     }
 
     /// Whether a transaction is open on this connection.
@@ -125,18 +133,45 @@ impl<DB: MeasuredDatabase> Connection<DB> {
         DB::TransactionManager::get_transaction_depth(self.as_sqlx())
     }
 
-    /// The connection for its driver, and where operations on it are recorded.
-    pub(crate) fn parts(&mut self) -> (&mut DB::Connection, &Instruments<DatabaseInstruments>) {
-        (self.held.as_sqlx_mut(), &self.instruments)
+    /// The connection for its driver, and what is known of it.
+    pub(crate) fn parts(&mut self) -> (&mut DB::Connection, &Session) {
+        self.session.at_depth(self.transaction_depth());
+        (self.held.as_sqlx_mut(), &self.session)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.session.recorder()
+    }
+
+    /// As [`Held::retire`].
+    #[cfg(feature = "postgres")]
+    pub(crate) fn retire(&mut self) {
+        self.held.retire();
     }
 }
 
 impl<DB: MeasuredDatabase> Held<DB> {
     /// Begins a transaction or a savepoint.
-    async fn begin(&mut self, operation: Operation<'_>, statement: Option<SqlStr>) -> Result<(), Error> {
+    async fn begin(
+        &mut self,
+        operation: Running<'_>,
+        statement: Option<SqlStr>,
+        after: Option<&AfterBegin<DB>>,
+    ) -> Result<(), Error> {
         let taints = DB::UNANSWERED_BEGIN_TAINTS || statement.as_ref().is_some_and(|batch| is_batch(batch.as_str()));
         let mut unanswered = UnansweredBegin::new(self, taints);
-        let result = DB::TransactionManager::begin(unanswered.connection(), statement).await;
+        let mut result = DB::TransactionManager::begin(unanswered.connection(), statement).await;
+        if let Some(after) = after
+            && result.is_ok()
+            && DB::TransactionManager::get_transaction_depth(unanswered.connection()) == 1
+        {
+            unanswered.begun();
+            result = after(unanswered.connection()).await;
+        }
         unanswered.answered(&result);
         finish::<DB, _>(operation, result)
     }
@@ -172,9 +207,16 @@ impl<DB: MeasuredDatabase> PoolConnection<DB> {
     pub(crate) fn new(
         connection: sqlx::pool::PoolConnection<DB>,
         used: ConnectionUse,
-        instruments: Instruments<DatabaseInstruments>,
+        recorder: Recorder,
+        after_begin: Option<AfterBegin<DB>>,
     ) -> Self {
-        Self { connection: Connection { held: Held::Pooled(connection, used), instruments } }
+        Self {
+            connection: Connection {
+                held: Held::Pooled(connection, used),
+                session: Session::new(recorder),
+                after_begin,
+            },
+        }
     }
 
     /// Ends the session with the database, and waits for that. The pool may open another connection then.
@@ -192,8 +234,9 @@ impl<DB: MeasuredDatabase> PoolConnection<DB> {
 
     /// Takes the connection out of the pool, which may open another one then. It is still measured.
     pub fn detach(self) -> Connection<DB> {
-        let instruments = self.connection.instruments.clone();
-        Connection { held: Held::Single(self.connection.into_sqlx()), instruments }
+        let session = Session::new(self.connection.recorder().clone());
+        let after_begin = self.connection.after_begin.clone();
+        Connection { held: Held::Single(self.connection.into_sqlx()), session, after_begin }
     }
 }
 

@@ -38,7 +38,7 @@ fn database_error_type<DB: Driver>(error: &dyn DatabaseError) -> ErrorType {
         | ErrorKind::NotNullViolation
         | ErrorKind::CheckViolation
         | ErrorKind::ExclusionViolation => ErrorType::ConstraintViolation,
-        _ => error.code().map_or(ErrorType::Other, |code| DB::error_type(&code)),
+        _ => DB::error_type(error),
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn sqlstate_type(code: &str) -> ErrorType {
     }
     match code.get(..2) {
         Some("08") => ErrorType::ConnectionLost,
-        Some("0A" | "22" | "25" | "3D" | "3F" | "42" | "54" | "55") => ErrorType::InvalidRequest,
+        Some("0A" | "22" | "24" | "25" | "26" | "34" | "3D" | "3F" | "42" | "54" | "55") => ErrorType::InvalidRequest,
         Some("23") => ErrorType::ConstraintViolation,
         Some("28") => ErrorType::AuthenticationFailed,
         Some("40") => ErrorType::Conflict,
@@ -94,6 +94,67 @@ pub(crate) fn sqlite_type(code: &str) -> ErrorType {
     }
 }
 
+/// The class of an error number of MySQL and MariaDB. Its SQLSTATE says less: most are `HY000`.
+#[cfg(feature = "mysql")]
+pub(crate) fn mysql_type(number: u16) -> ErrorType {
+    match number {
+        // Access denied to the server or to a database, as is, without a password, and by a plugin.
+        1044 | 1045 | 1698 | 2059 | 3118 | 4151 => ErrorType::AuthenticationFailed,
+        // Access denied to a statement, a table, a column, a routine, for want of a privilege.
+        1142 | 1143 | 1227 | 1370 => ErrorType::PermissionDenied,
+        // Duplicate values and broken checks that sqlx has no kind for.
+        1364 | 1557 | 3819 | 4025 => ErrorType::ConstraintViolation,
+        // Deadlock; record changed since it was read.
+        1020 | 1213 | 1614 | 3101 | 3572 => ErrorType::Conflict,
+        // Lock wait; execution time, of MySQL and of MariaDB; interrupted, as by KILL QUERY or a time-out.
+        1205 | 1317 | 1969 | 3024 => ErrorType::Timeout,
+        // Server or transaction that only reads.
+        1290 | 1792 | 1836 => ErrorType::ReadOnly,
+        // Too many connections, of all or of one user; memory; disk; table full; too many locks; too many files.
+        1021 | 1037 | 1038 | 1040 | 1041 | 1114 | 1135 | 1203 | 1206 | 1226 | 1461 => ErrorType::ResourceExhausted,
+        // Shutdown; connection killed; host blocked.
+        1053 | 1129 | 1927 | 3169 => ErrorType::Unavailable,
+        1152 | 1158 | 1159 | 1160 | 1161 | 1184 | 2006 | 2013 | 4031 => ErrorType::ConnectionLost,
+        // Files, and storage engines that cannot read them.
+        1004..=1019 | 1024 | 1026 | 1030 | 1034 | 1035 | 1194 | 1195 => ErrorType::Io,
+        // Unknown database, table, column, routine; syntax; wrong value; missing argument; out of range; too long.
+        1046
+        | 1049
+        | 1051
+        | 1052
+        | 1054..=1058
+        | 1060
+        | 1061
+        | 1064..=1068
+        | 1091
+        | 1103
+        | 1109
+        | 1111
+        | 1136
+        | 1146
+        | 1149
+        | 1210
+        | 1222
+        | 1235
+        | 1241
+        | 1242
+        | 1264
+        | 1265
+        | 1292
+        | 1305
+        | 1318
+        | 1365
+        | 1366
+        | 1406
+        | 1411
+        | 1582
+        | 1690
+        | 3140
+        | 4038 => ErrorType::InvalidRequest,
+        _ => ErrorType::Other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +167,7 @@ mod tests {
             ("22012", ErrorType::InvalidRequest),
             ("25006", ErrorType::ReadOnly),
             ("25P02", ErrorType::InvalidRequest),
+            ("26000", ErrorType::InvalidRequest),
             ("28P01", ErrorType::AuthenticationFailed),
             ("40P01", ErrorType::Conflict),
             ("42501", ErrorType::PermissionDenied),
@@ -135,6 +197,27 @@ mod tests {
         assert_eq!(sqlite_type("5"), ErrorType::Conflict);
         assert_eq!(sqlite_type("517"), ErrorType::Conflict);
         assert_eq!(sqlite_type("2835"), ErrorType::ConstraintViolation);
+    }
+
+    #[test]
+    fn an_error_number_of_mysql_is_told_by_what_an_operator_does_about_it() {
+        let classes = [
+            (1045, ErrorType::AuthenticationFailed),
+            (1142, ErrorType::PermissionDenied),
+            (1213, ErrorType::Conflict),
+            (1205, ErrorType::Timeout),
+            (1969, ErrorType::Timeout),
+            (3024, ErrorType::Timeout),
+            (1792, ErrorType::ReadOnly),
+            (1040, ErrorType::ResourceExhausted),
+            (1053, ErrorType::Unavailable),
+            (1146, ErrorType::InvalidRequest),
+            (1064, ErrorType::InvalidRequest),
+            (9999, ErrorType::Other),
+        ];
+        for (number, class) in classes {
+            assert_eq!(mysql_type(number), class, "{number}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::poll_immediate;
 use monitoring_core::{Monitoring, TenantFutureExt, Tier};
 use monitoring_sqlx::{PgConnection, PgPool};
-use monitoring_tests::exposition::Samples;
+use monitoring_tests::exposition::{Samples, Series};
 use monitoring_tests::servers::PostgreSql;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Executor;
@@ -44,11 +44,13 @@ impl Bench {
 
     /// How many operations of that name ended with that error; with an empty one, how many succeeded.
     fn count(&self, name: &str, error: &str) -> f64 {
-        let mut labels = vec![("db_system_name", "postgresql"), ("db_operation_name", name)];
-        if !error.is_empty() {
-            labels.push(("error_type", error));
-        }
-        self.samples().value("db_client_operation_duration_seconds_count", &labels).unwrap_or(0.0)
+        let samples = self.samples();
+        let counts = samples.iter().filter(|(series, _)| series.name == "db_client_operation_duration_seconds_count");
+        let label = |series: &Series, label: &str| series.labels.get(label).cloned().unwrap_or_default();
+        counts
+            .filter(|(series, _)| label(series, "db_operation_name") == name && label(series, "error_type") == error)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 

@@ -8,7 +8,8 @@ use super::pool::PoolFamilies;
 /// The families that a database client is recorded in.
 ///
 /// Operations: `db.client.operation.duration` over all tenants (histogram, seconds; labels `db_system_name`,
-/// `db_operation_name`, `error_type`) and `saas.tenant.db.time` (counter, seconds; labels `tenant`, `db_system_name`).
+/// `db_operation_name`, `db_collection_name`, `error_type`) and `saas.tenant.db.time` (counter, seconds; labels `tenant`,
+/// `db_system_name`).
 ///
 /// Pools: `db.client.connection.count` and `.max` (connections), `.pending_requests`, `.timeouts`, `.wait_time` and
 /// `.use_time` (histograms, seconds). All carry `db_client_connection_pool_name`; the count also carries

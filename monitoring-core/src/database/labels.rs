@@ -12,6 +12,8 @@ pub enum System {
     Postgresql,
     /// SQLite.
     Sqlite,
+    /// MySQL, and MariaDB, which is spoken to by the same driver.
+    Mysql,
     /// Redis, and the servers that speak its protocol.
     Redis,
 }
@@ -70,7 +72,48 @@ pub enum ErrorType {
     Other,
 }
 
+impl System {
+    /// The word that the label has.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+            Self::Sqlite => "sqlite",
+            Self::Mysql => "mysql",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 impl ErrorType {
+    /// The word that the label has; empty for [`None`](Self::None).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Cancelled => "cancelled",
+            Self::Timeout => "timeout",
+            Self::ConnectionRefused => "connection_refused",
+            Self::ConnectionLost => "connection_lost",
+            Self::Io => "io",
+            Self::Tls => "tls",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::PermissionDenied => "permission_denied",
+            Self::InvalidRequest => "invalid_request",
+            Self::ConstraintViolation => "constraint_violation",
+            Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::ReadOnly => "read_only",
+            Self::Unavailable => "unavailable",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::Redirected => "redirected",
+            Self::Protocol => "protocol",
+            Self::Decode => "decode",
+            Self::PoolTimeout => "pool_timeout",
+            Self::PoolClosed => "pool_closed",
+            Self::Configuration => "configuration",
+            Self::Other => "_OTHER",
+        }
+    }
+
     /// The class of an input or output error.
     ///
     /// ```
@@ -101,6 +144,8 @@ pub(super) struct OperationLabels {
     pub(super) db_system_name: System,
     /// The operation: a name from the instrument's allow-list.
     pub(super) db_operation_name: Symbol,
+    /// The table that it is about, absent if there is none, or more than one.
+    pub(super) db_collection_name: Symbol,
     /// Why it failed, absent if it did not.
     pub(super) error_type: ErrorType,
 }
@@ -110,4 +155,45 @@ pub(super) struct OperationLabels {
 pub(super) struct SystemLabels {
     /// The system that worked for the tenant.
     pub(super) db_system_name: System,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_of_the_labels() {
+        let symbols = crate::Symbols::new();
+        for system in [System::Postgresql, System::Sqlite, System::Mysql, System::Redis] {
+            assert_eq!(system.as_str(), system.text(&symbols));
+        }
+        let errors = [
+            ErrorType::None,
+            ErrorType::Cancelled,
+            ErrorType::Timeout,
+            ErrorType::ConnectionRefused,
+            ErrorType::ConnectionLost,
+            ErrorType::Io,
+            ErrorType::Tls,
+            ErrorType::AuthenticationFailed,
+            ErrorType::PermissionDenied,
+            ErrorType::InvalidRequest,
+            ErrorType::ConstraintViolation,
+            ErrorType::Conflict,
+            ErrorType::NotFound,
+            ErrorType::ReadOnly,
+            ErrorType::Unavailable,
+            ErrorType::ResourceExhausted,
+            ErrorType::Redirected,
+            ErrorType::Protocol,
+            ErrorType::Decode,
+            ErrorType::PoolTimeout,
+            ErrorType::PoolClosed,
+            ErrorType::Configuration,
+            ErrorType::Other,
+        ];
+        for error in errors {
+            assert_eq!(error.as_str(), error.text(&symbols));
+        }
+    }
 }

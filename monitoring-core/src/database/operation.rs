@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::catalogue::{DB_CLIENT_OPERATION_DURATION, SAAS_TENANT_DB_TIME};
-use crate::{Histogram, Instruments, Registry, RegistryError, Tenant, TenantCounter};
+use crate::{Histogram, Instruments, Registry, RegistryError, Symbol, Tenant, TenantCounter};
 
 use super::labels::{OperationLabels, SystemLabels};
 use super::{DatabaseInstruments, ErrorType, System};
@@ -42,6 +42,7 @@ struct Running<'a> {
     tenant: Tenant,
     system: System,
     name: &'static str,
+    collection: Symbol,
     /// `None` while it waits for a connection.
     start: Option<Instant>,
 }
@@ -66,8 +67,23 @@ impl<'a> Operation<'a> {
     /// As [`start`](Self::start), for an operation that waits for a connection. The wait is not time of the operation:
     /// one that ends before it is [`connected`](Self::connected) is recorded with its outcome and no time at all.
     pub fn waiting(instruments: &'a Instruments<DatabaseInstruments>, system: System, name: &'static str) -> Self {
-        let running = |instruments| Running { instruments, tenant: Tenant::current(), system, name, start: None };
+        let running = |instruments| Running {
+            instruments,
+            tenant: Tenant::current(),
+            system,
+            name,
+            collection: Symbol::ABSENT,
+            start: None,
+        };
         Self { running: instruments.get().map(running) }
+    }
+
+    /// Says which table the operation is about; label `db_collection_name`, which is absent otherwise. Give a name that
+    /// the program knows, of a bounded set: never one that was only read in a statement.
+    pub fn set_collection(&mut self, collection: Symbol) {
+        if let Some(running) = &mut self.running {
+            running.collection = collection;
+        }
     }
 
     /// The same operation for `tenant`, whatever scope it was started in.
@@ -86,8 +102,14 @@ impl<'a> Operation<'a> {
     }
 
     /// The operation is done, or has failed with that error.
-    pub fn end(mut self, error: Option<ErrorType>) {
-        self.record(error.unwrap_or(ErrorType::None));
+    pub fn end(self, error: Option<ErrorType>) {
+        self.end_timed(error);
+    }
+
+    /// As [`end`](Self::end), and tells for whom the operation was and how long it took, the wait left out; `None` when
+    /// nothing is recorded.
+    pub fn end_timed(mut self, error: Option<ErrorType>) -> Option<(Tenant, Duration)> {
+        self.record(error.unwrap_or(ErrorType::None))
     }
 
     /// The operation is done.
@@ -105,13 +127,16 @@ impl<'a> Operation<'a> {
         self.running = None;
     }
 
-    fn record(&mut self, error_type: ErrorType) {
-        let Some(Running { instruments, tenant, system, name, start }) = self.running.take() else { return };
+    fn record(&mut self, error_type: ErrorType) -> Option<(Tenant, Duration)> {
+        let Running { instruments, tenant, system, name, collection, start } = self.running.take()?;
         let took = start.map_or(Duration::ZERO, |start| start.elapsed());
         let db_operation_name = instruments.registry.symbol(name);
         let OperationFamilies { duration, tenant_time } = &instruments.operations;
-        duration.record(OperationLabels { db_system_name: system, db_operation_name, error_type }, took);
+        let labels =
+            OperationLabels { db_system_name: system, db_operation_name, db_collection_name: collection, error_type };
+        duration.record(labels, took);
         tenant_time.add(tenant, SystemLabels { db_system_name: system }, took);
+        Some((tenant, took))
     }
 }
 
@@ -157,6 +182,22 @@ mod tests {
 
         let bucket = r#"_bucket{db_system_name="sqlite",db_operation_name="SELECT",le="0.001"} 0"#;
         assert!(monitoring.render().contains(bucket), "{}", monitoring.render());
+    }
+
+    #[test]
+    fn an_operation_is_about_the_table_that_it_is_given_and_tells_its_time_and_tenant() {
+        let monitoring = Monitoring::builder("test").build().unwrap();
+        let instruments = Instruments::of(&monitoring).unwrap();
+        let acme = monitoring.tenants().register("acme".parse().unwrap(), crate::Tier::Standard).unwrap();
+        let mut operation = Operation::start(&instruments, System::Mysql, "SELECT").for_tenant(acme);
+        operation.set_collection(monitoring.registry().symbol("invoice"));
+        let (tenant, took) = operation.end_timed(None).unwrap();
+
+        assert_eq!(tenant, acme);
+        let text = monitoring.render();
+        let labels = r#"{db_system_name="mysql",db_operation_name="SELECT",db_collection_name="invoice"}"#;
+        let sum = format!("db_client_operation_duration_seconds_sum{labels} {}\n", took.as_secs_f64());
+        assert!(text.contains(&sum), "{sum}{text}");
     }
 
     #[test]

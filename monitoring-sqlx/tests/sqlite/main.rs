@@ -1,8 +1,8 @@
 //! The measured pool, connections and transactions on real SQLite databases.
 //!
 //! `executors.rs`: every method of sqlx's `Executor`; `outcomes.rs`: errors, cancellations, streams; `transactions.rs`;
-//! `pools.rs`: connections and the wait for them; `tenants.rs`; `macros.rs`: the checked macros; `secrets.rs`: what must
-//! never be seen.
+//! `pools.rs`: connections and the wait for them; `isolation.rs`: rows of other tenants; `tenants.rs`; `macros.rs`: the checked macros; `statements.rs`: tables,
+//! rows, slow statements; `secrets.rs`: what must never be seen.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,13 +11,16 @@
 )]
 
 mod executors;
+mod isolation;
 mod macros;
 mod outcomes;
 mod pools;
 mod secrets;
+mod statements;
 mod tenants;
 mod transactions;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use monitoring_core::Monitoring;
@@ -56,29 +59,26 @@ impl Bench {
         self.monitoring.render().parse().unwrap()
     }
 
-    /// All operations so far, as `NAME` or `NAME error_type`, with their number.
-    fn operations(&self) -> Vec<(String, f64)> {
+    /// All operations so far, as `NAME` or `NAME error_type`, with their number over all tables.
+    fn operations(&self) -> BTreeMap<String, f64> {
         let samples = self.samples();
         let counts = samples.iter().filter(|(series, _)| series.name == "db_client_operation_duration_seconds_count");
-        counts
-            .map(|(series, count)| {
-                assert_eq!(series.labels["db_system_name"], "sqlite");
-                let name = series.labels["db_operation_name"].clone();
-                match series.labels.get("error_type") {
-                    Some(error) => (format!("{name} {error}"), count),
-                    None => (name, count),
-                }
-            })
-            .collect()
+        let mut operations = BTreeMap::new();
+        for (series, count) in counts {
+            assert_eq!(series.labels["db_system_name"], "sqlite");
+            let mut name = series.labels["db_operation_name"].clone();
+            if let Some(error) = series.labels.get("error_type") {
+                name = format!("{name} {error}");
+            }
+            *operations.entry(name).or_default() += count;
+        }
+        operations
     }
 
     #[track_caller]
     fn assert_operations(&self, expected: &[(&str, u32)]) {
-        let mut expected: Vec<_> = expected.iter().map(|&(name, count)| (name.to_owned(), f64::from(count))).collect();
-        expected.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut found = self.operations();
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        assert_eq!(found, expected);
+        let expected = expected.iter().map(|&(name, count)| (name.to_owned(), f64::from(count))).collect();
+        assert_eq!(self.operations(), expected);
     }
 
     async fn names(&self) -> Vec<String> {

@@ -39,7 +39,7 @@ async fn a_query_that_is_dropped_while_it_runs_is_cancelled() {
     assert!(poll_immediate(sqlx::query(ENDLESS).execute(&bench.pool)).await.is_none());
     let mut connection = bench.pool.acquire().await.unwrap();
     assert!(poll_immediate(sqlx::query(ENDLESS).fetch_all(&mut *connection)).await.is_none());
-    bench.assert_operations(&[("WITH cancelled", 2)]);
+    bench.assert_operations(&[("SELECT cancelled", 2)]);
 }
 
 #[tokio::test]
@@ -80,13 +80,13 @@ async fn a_stream_that_is_dropped_before_its_end_is_cancelled() {
     let mut rows = sqlx::query(ENDLESS).fetch(&mut *connection);
     rows.try_next().await.unwrap();
     drop(rows);
-    bench.assert_operations(&[("WITH cancelled", 1)]);
+    bench.assert_operations(&[("SELECT cancelled", 1)]);
     drop(connection);
 
     let mut rows = sqlx::query(ENDLESS).fetch(&bench.pool);
     rows.try_next().await.unwrap();
     drop(rows);
-    bench.assert_operations(&[("WITH cancelled", 2)]);
+    bench.assert_operations(&[("SELECT cancelled", 2)]);
 }
 
 /// The third row fails.
@@ -120,5 +120,5 @@ async fn the_connection_serves_the_next_query_after_a_cancelled_one() {
         assert!(poll_immediate(sqlx::query(ENDLESS).execute(&bench.pool)).await.is_none());
         assert_eq!((&bench.pool).fetch_all("SELECT * FROM item").await.unwrap().len(), 3);
     }
-    bench.assert_operations(&[("WITH cancelled", 20), ("SELECT", 20)]);
+    bench.assert_operations(&[("SELECT cancelled", 20), ("SELECT", 20)]);
 }

@@ -69,6 +69,16 @@ async fn a_savepoint_is_undone_without_the_transaction_around_it() {
 }
 
 #[tokio::test]
+async fn a_commit_right_after_a_dropped_savepoint_is_the_commit_of_the_transaction() {
+    let bench = Bench::new().await;
+    let mut outer = bench.pool.begin().await.unwrap();
+    // The driver's worker undoes the savepoint later, and counts it until then.
+    drop(outer.begin().await.unwrap());
+    outer.commit().await.unwrap();
+    bench.assert_operations(&[("BEGIN", 1), ("SAVEPOINT", 1), ("COMMIT", 1)]);
+}
+
+#[tokio::test]
 async fn a_transaction_begins_by_a_statement_of_its_own() {
     let bench = Bench::new().await;
     let mut transaction = bench.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
