@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
+use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{Cmd, Pipeline, RedisFuture, Value};
-use monitoring_core::Instruments;
-use monitoring_core::database::{ConnectionUse, DatabaseInstruments};
+use monitoring_core::database::ConnectionUse;
 
-use crate::record;
+use crate::record::Recorder;
+use crate::topology::{Server, Topology};
 
 /// A connection of a [`Pool`](crate::Pool), given back when dropped.
 ///
@@ -26,42 +26,44 @@ use crate::record;
 /// }
 /// ```
 #[must_use = "it goes back to the pool when dropped"]
-pub struct Connection {
-    pooled: deadpool_redis::Connection,
-    instruments: Instruments<DatabaseInstruments>,
+pub struct Connection<T: Topology = Server> {
+    pooled: T::Pooled,
+    recorder: Arc<Recorder>,
     in_use: ConnectionUse,
 }
 
-impl Connection {
-    pub(crate) fn new(
-        pooled: deadpool_redis::Connection,
-        instruments: Instruments<DatabaseInstruments>,
-        in_use: ConnectionUse,
-    ) -> Self {
-        Self { pooled, instruments, in_use }
+impl<T: Topology> Connection<T> {
+    pub(crate) fn new(pooled: T::Pooled, recorder: Arc<Recorder>, in_use: ConnectionUse) -> Self {
+        Self { pooled, recorder, in_use }
     }
 
     /// The connection as deadpool's: what is done on it **is not measured**, and its use counts as over. It still goes back
     /// to the pool when dropped.
     ///
-    /// For what only the bare connection can do, such as subscribing to channels.
+    /// For what only the bare connection can do.
     #[must_use = "it goes back to the pool when dropped"]
-    pub fn into_inner(self) -> deadpool_redis::Connection {
-        let Self { pooled, instruments: _, in_use } = self;
+    pub fn into_inner(self) -> T::Pooled {
+        let Self { pooled, recorder: _, in_use } = self;
         drop(in_use);
         pooled
     }
 
     /// A handle that can be cloned, for `redis::aio::transaction_async` and for several requests at once on one connection.
     /// It goes back to the pool with the last clone. Costs an allocation.
-    pub fn into_shared(self) -> SharedConnection {
-        SharedConnection { multiplexed: self.pooled.as_ref().clone(), connection: Arc::new(self) }
+    pub fn into_shared(self) -> SharedConnection<T> {
+        SharedConnection { bare: self.pooled.as_ref().clone(), connection: Arc::new(self) }
+    }
+
+    /// Sends a command whose hits and misses somebody else counts.
+    #[cfg(feature = "cache")]
+    pub(crate) async fn uncounted(&mut self, command: &Cmd) -> deadpool_redis::redis::RedisResult<Value> {
+        self.recorder.uncounted(self.pooled.as_mut(), command).await
     }
 }
 
-impl ConnectionLike for Connection {
+impl<T: Topology> ConnectionLike for Connection<T> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(record::command(&self.instruments, self.pooled.as_mut(), command))
+        Box::pin(self.recorder.command(self.pooled.as_mut(), command))
     }
 
     fn req_packed_commands<'a>(
@@ -70,15 +72,15 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(record::pipeline(&self.instruments, self.pooled.as_mut(), pipeline, offset, count))
+        Box::pin(self.recorder.pipeline(self.pooled.as_mut(), pipeline, offset, count))
     }
 
     fn get_db(&self) -> i64 {
-        self.pooled.get_db()
+        self.pooled.as_ref().get_db()
     }
 }
 
-impl fmt::Debug for Connection {
+impl<T: Topology> fmt::Debug for Connection<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Connection").field("db", &self.get_db()).finish_non_exhaustive()
     }
@@ -99,15 +101,20 @@ impl fmt::Debug for Connection {
 ///     Ok(doubled)
 /// }
 /// ```
-#[derive(Clone)]
-pub struct SharedConnection {
-    multiplexed: MultiplexedConnection,
-    connection: Arc<Connection>,
+pub struct SharedConnection<T: Topology = Server> {
+    bare: T::Bare,
+    connection: Arc<Connection<T>>,
 }
 
-impl ConnectionLike for SharedConnection {
+impl<T: Topology> Clone for SharedConnection<T> {
+    fn clone(&self) -> Self {
+        Self { bare: self.bare.clone(), connection: Arc::clone(&self.connection) }
+    }
+}
+
+impl<T: Topology> ConnectionLike for SharedConnection<T> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(record::command(&self.connection.instruments, &mut self.multiplexed, command))
+        Box::pin(self.connection.recorder.command(&mut self.bare, command))
     }
 
     fn req_packed_commands<'a>(
@@ -116,15 +123,15 @@ impl ConnectionLike for SharedConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(record::pipeline(&self.connection.instruments, &mut self.multiplexed, pipeline, offset, count))
+        Box::pin(self.connection.recorder.pipeline(&mut self.bare, pipeline, offset, count))
     }
 
     fn get_db(&self) -> i64 {
-        self.multiplexed.get_db()
+        self.bare.get_db()
     }
 }
 
-impl fmt::Debug for SharedConnection {
+impl<T: Topology> fmt::Debug for SharedConnection<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SharedConnection").field("db", &self.get_db()).finish_non_exhaustive()
     }

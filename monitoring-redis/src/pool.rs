@@ -3,25 +3,29 @@
 use std::fmt;
 use std::sync::Arc;
 
+use deadpool::managed;
 use deadpool_redis::{Config, Status, Timeouts};
-use monitoring_core::Instruments;
-use monitoring_core::database::{DatabaseInstruments, Operation, PoolMonitor, PoolState, System};
+use monitoring_core::database::{Operation, PoolMonitor, PoolState, System};
 
 use crate::builder::PoolBuilder;
 use crate::connection::Connection;
 use crate::error::{PoolError, SetupError};
 use crate::error_type;
+use crate::record::Recorder;
+use crate::topology::{Server, Topology};
 
 /// A measured pool of connections, over deadpool's. It connects when first asked to. A clone is another handle to the same
 /// pool.
-#[derive(Clone)]
-pub struct Pool {
-    shared: Arc<Shared>,
+///
+/// To one server, unless the type says otherwise: `ClusterPool` and `SentinelPool` are pools too, and do the same.
+pub struct Pool<T: Topology = Server> {
+    shared: Arc<Shared<T>>,
 }
 
-struct Shared {
-    pool: deadpool_redis::Pool,
+struct Shared<T: Topology> {
+    pool: managed::Pool<T::Manager, T::Pooled>,
     monitor: PoolMonitor,
+    recorder: Arc<Recorder>,
     /// The server's address, for messages.
     server: Box<str>,
 }
@@ -45,18 +49,20 @@ impl Pool {
 
     /// Sets the server, the name, the options or the monitoring of a pool.
     pub fn builder() -> PoolBuilder {
-        PoolBuilder::new()
+        PoolBuilder::new(Config::default())
     }
+}
 
+impl<T: Topology> Pool<T> {
     pub(crate) fn over(
-        pool: deadpool_redis::Pool,
+        pool: managed::Pool<T::Manager, T::Pooled>,
         name: &str,
         server: &str,
-        instruments: Instruments<DatabaseInstruments>,
+        recorder: Recorder,
     ) -> Self {
         let watched = pool.clone();
-        let monitor = PoolMonitor::new(instruments, name, move || state(watched.status()));
-        Self { shared: Arc::new(Shared { pool, monitor, server: server.into() }) }
+        let monitor = PoolMonitor::new(recorder.instruments.clone(), name, move || state(watched.status()));
+        Self { shared: Arc::new(Shared { pool, monitor, recorder: Arc::new(recorder), server: server.into() }) }
     }
 
     /// Takes a connection, when one is free or can be made, within the time-outs that the pool was configured with.
@@ -64,7 +70,7 @@ impl Pool {
     /// # Errors
     /// When the server cannot be reached or turns us away, when there is no connection within the time-outs, or when the
     /// pool is closed.
-    pub async fn get(&self) -> Result<Connection, PoolError> {
+    pub async fn get(&self) -> Result<Connection<T>, PoolError> {
         self.timeout_get(&self.timeouts()).await
     }
 
@@ -72,15 +78,15 @@ impl Pool {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn timeout_get(&self, timeouts: &Timeouts) -> Result<Connection, PoolError> {
-        let Shared { pool, monitor, server } = &*self.shared;
+    pub async fn timeout_get(&self, timeouts: &Timeouts) -> Result<Connection<T>, PoolError> {
+        let Shared { pool, monitor, recorder, server } = &*self.shared;
         // Whoever gets no connection cannot begin an operation: that is what has failed, or was cancelled.
         let operation = Operation::waiting(monitor.instruments(), System::Redis, Operation::CONNECT);
         let acquire = monitor.acquire();
         match pool.timeout_get(timeouts).await {
             Ok(connection) => {
                 operation.discard();
-                Ok(Connection::new(connection, monitor.instruments().clone(), acquire.acquired()))
+                Ok(Connection::new(connection, Arc::clone(recorder), acquire.acquired()))
             }
             Err(error) => {
                 let error = PoolError::new(monitor.name(), server, error);
@@ -124,8 +130,14 @@ impl Pool {
     }
 
     /// deadpool's pool, for what takes one. What is done with it **is not measured**, but its connections count as used.
-    pub fn as_deadpool(&self) -> &deadpool_redis::Pool {
+    pub fn as_deadpool(&self) -> &managed::Pool<T::Manager, T::Pooled> {
         &self.shared.pool
+    }
+}
+
+impl<T: Topology> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -141,7 +153,7 @@ impl From<deadpool_redis::Pool> for Pool {
     }
 }
 
-impl fmt::Debug for Pool {
+impl<T: Topology> fmt::Debug for Pool<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pool")

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use monitoring_core::Monitoring;
+use monitoring_core::{Monitoring, Tenant, Tier};
 use monitoring_redis::{Connection, Pool, PoolConfig};
 use monitoring_tests::exposition::Samples;
 use monitoring_tests::servers::Redis;
@@ -55,6 +55,20 @@ impl Bench {
 
     pub(crate) fn connections(&self) -> (f64, f64) {
         connections(&self.samples())
+    }
+
+    pub(crate) fn tenant(&self, id: &str) -> Tenant {
+        self.monitoring.tenants().register(id.parse().unwrap(), Tier::Standard).unwrap()
+    }
+
+    /// The hits, misses and errors of a tenant in the cache or pool of that name.
+    pub(crate) fn lookups(&self, tenant: &str, cache: &str) -> (f64, f64, f64) {
+        let samples = self.samples();
+        let of = |result| {
+            let labels = [("tenant", tenant), ("cache", cache), ("result", result)];
+            samples.value("saas_cache_requests_total", &labels).unwrap_or(0.0)
+        };
+        (of("hit"), of("miss"), of("error"))
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
