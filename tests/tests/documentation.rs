@@ -1,6 +1,7 @@
 //! The guide tells the truth about the catalogue.
-#![allow(clippy::panic, reason = "a test may panic")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
+use monitoring_core::Detail;
 use monitoring_core::catalogue::{ALL, Descriptor};
 
 const PAGE: &str = include_str!("../../docs/src/metrics.md");
@@ -20,6 +21,16 @@ fn every_metric_is_on_the_page_with_its_labels() {
         let expected: Vec<String> = tenant.into_iter().chain(labels).map(|label| format!("`{label}`")).collect();
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.get(2).copied().unwrap_or_default(), expected.join(", "), "the labels of {name}");
+    }
+}
+
+#[test]
+fn the_page_says_which_metrics_need_less_than_full_detail() {
+    let begin = PAGE.find("Tenants of `Detail::Summary` are named in these too").unwrap();
+    let said = PAGE.get(begin..).and_then(|rest| rest.split("## ").next()).unwrap_or_default();
+    for (name, descriptor) in rows().filter(|(_, descriptor)| descriptor.is_per_tenant()) {
+        let needs_less = descriptor.needed_detail() < Detail::Full;
+        assert_eq!(said.contains(&format!("`{name}`")), needs_less, "{name}");
     }
 }
 

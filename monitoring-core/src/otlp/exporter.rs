@@ -52,6 +52,8 @@ pub(crate) struct Exporter {
     /// How the last export went, once the thread has ended.
     end: watch::Receiver<Option<End>>,
     thread: Thread,
+    /// The process that the thread is in: one that was forked from it has none.
+    process: u32,
     account: Arc<Account>,
 }
 
@@ -84,7 +86,7 @@ impl Exporter {
             .name("monitoring-otlp".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| InstallError::Thread { reason: error.to_string() })?;
-        Ok(Self { stop, end, thread: thread.thread().clone(), account })
+        Ok(Self { stop, end, thread: thread.thread().clone(), process: std::process::id(), account })
     }
 
     /// What became of all points so far.
@@ -92,8 +94,12 @@ impl Exporter {
         self.account.status()
     }
 
-    /// Exports once more, and ends the thread by then; `false` if the time did not suffice. Needs no runtime.
+    /// Exports once more, and ends the thread by then; `false` if the time did not suffice, or at once in a process that was
+    /// forked from that of the thread. Needs no runtime.
     pub(crate) async fn shutdown(&self, by: Instant) -> bool {
+        if self.is_forked() {
+            return false;
+        }
         self.tell(|stop| match stop {
             Stop::Never => Stop::By(by),
             Stop::By(earlier) => Stop::By(by.min(earlier)),
@@ -101,6 +107,10 @@ impl Exporter {
         });
         let mut end = self.end.clone();
         end.wait_for(Option::is_some).await.is_ok_and(|end| *end == Some(End::Complete))
+    }
+
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.process
     }
 
     fn tell(&self, change: impl FnOnce(Stop) -> Stop) {
@@ -111,7 +121,10 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.tell(|_| Stop::Now);
+        // What the thread held at the moment of the fork would be locked for ever.
+        if !self.is_forked() {
+            self.tell(|_| Stop::Now);
+        }
     }
 }
 

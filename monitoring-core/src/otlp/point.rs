@@ -238,7 +238,7 @@ fn example(kept: KeptExemplar) -> Exemplar {
 fn counted(word: u64, scale: Scale) -> number_data_point::Value {
     match scale {
         Scale::One => number_data_point::Value::AsInt(i64::try_from(word).unwrap_or(i64::MAX)),
-        Scale::Nanoseconds | Scale::Float => number_data_point::Value::AsDouble(in_unit(word, scale)),
+        Scale::Billionths | Scale::Float => number_data_point::Value::AsDouble(in_unit(word, scale)),
     }
 }
 
@@ -246,7 +246,7 @@ fn counted(word: u64, scale: Scale) -> number_data_point::Value {
 fn in_unit(word: u64, scale: Scale) -> f64 {
     match scale {
         Scale::One => word as f64,
-        Scale::Nanoseconds => word as f64 / 1e9,
+        Scale::Billionths => word as f64 / 1e9,
         Scale::Float => f64::from_bits(word),
     }
 }
