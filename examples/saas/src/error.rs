@@ -23,7 +23,7 @@ pub(crate) enum ApiError {
     #[error("the report could not be made; request it again")]
     ReportFailed,
     #[error("the identity provider does not answer; try again")]
-    IdentityProvider(#[from] reqwest::Error),
+    IdentityProvider(#[from] reqwest_middleware::Error),
     #[error("a token cannot be issued")]
     Token(#[from] jsonwebtoken::errors::Error),
     #[error("the database is busy or down; try again")]

@@ -4,14 +4,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use saas::{App, Config, StartError, monitoring, serve};
+use monitoring_core::health::Drain;
+use saas::{App, Config, StartError, monitoring, serve, watch};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// How long each of the four steps of stopping may take: ending the requests, the reports, the database's work and the
-/// monitoring. Together that is less than the 30 seconds after which Kubernetes would kill the process.
+/// The allocator that the monitoring can look at.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long each of the last steps of stopping may take: the reports, the database's work and the monitoring. They come on
+/// top of the drain's 25 seconds, so Kubernetes has to be told `terminationGracePeriodSeconds: 45`.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -36,6 +40,7 @@ async fn run(config: Config) -> Result<(), StartError> {
     let monitoring = monitoring.install()?;
 
     let app = App::start(&config, monitoring.clone()).await?;
+    watch(&app)?;
     let listen_error = |source| StartError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -43,25 +48,10 @@ async fn run(config: Config) -> Result<(), StartError> {
     println!("listening on http://{address}");
     println!("metrics on http://{}/metrics", metrics.address());
 
-    serve(&app, listener, told_to_stop(), DEADLINE).await.map_err(StartError::Serve)?;
+    let draining = Drain::from_env(&monitoring)?.on_signals()?;
+    serve(&app, listener, &draining).await?;
     app.stop(DEADLINE).await;
     // Last, so that everything before is still measured and can be scraped.
     monitoring.shutdown(DEADLINE).await?;
     Ok(())
-}
-
-async fn told_to_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be received: it will end the process at once");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

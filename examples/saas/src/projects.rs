@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::cache::Listing;
 use crate::error::{ApiError, checked};
 use crate::store::{Activity, Project};
 
@@ -22,7 +21,7 @@ async fn list(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
 ) -> Result<Json<Vec<Project>>, ApiError> {
-    let projects = app.cache.listing(Listing::Projects, &session.tenant, app.store.projects(&session.tenant)).await?;
+    let projects = app.listings.projects.get(app.store.projects(&session.tenant)).await?;
     Ok(Json(projects))
 }
 
@@ -47,7 +46,7 @@ async fn create(
 ) -> Result<(StatusCode, Json<Project>), ApiError> {
     let name = checked("project's name", &new.name)?;
     let project = app.store.create_project(&session.tenant, &session.user, name).await?;
-    app.cache.forget(Listing::Projects, &session.tenant).await;
+    app.listings.projects.forget().await;
     app.feeds.publish(&session.tenant, Activity::new(project.id, "project created", &session.user));
     Ok((StatusCode::CREATED, Json(project)))
 }

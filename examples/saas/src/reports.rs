@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::cache::Listing;
 use crate::error::{ApiError, checked};
 use crate::report_job;
 use crate::store::{Report, ReportLine, ReportState};
@@ -27,7 +26,7 @@ async fn list(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
 ) -> Result<Json<Vec<Report>>, ApiError> {
-    let reports = app.cache.listing(Listing::Reports, &session.tenant, app.store.reports(&session.tenant)).await?;
+    let reports = app.listings.reports.get(app.store.reports(&session.tenant)).await?;
     Ok(Json(reports))
 }
 
@@ -45,7 +44,7 @@ async fn request(
     let title = checked("report's title", &new.title)?;
     let report = app.store.queue_report(&session.tenant, &session.user, project, title).await?;
     let report = report.ok_or(ApiError::NotFound("project"))?;
-    app.cache.forget(Listing::Reports, &session.tenant).await;
+    app.listings.reports.forget().await;
     report_job::start(&app, session, report.clone());
     Ok((StatusCode::ACCEPTED, Json(report)))
 }

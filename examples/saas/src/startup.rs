@@ -3,8 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
-use monitoring_axum::ListenError;
-use monitoring_core::{ConfigError, InstallError, ShutdownError, TenantIdError, TenantRegistryError, UnknownTier};
+use monitoring_axum::{InvalidPage, ListenError};
+use monitoring_core::health::{DrainError, HealthError, InvalidTarget};
+use monitoring_core::{
+    ConfigError, InstallError, RegistryError, ShutdownError, TenantIdError, TenantRegistryError, UnknownTier,
+};
 use thiserror::Error;
 
 /// Why the service did not start, or did not stop in order.
@@ -25,7 +28,7 @@ pub enum StartError {
 
     /// The metrics have nowhere to listen.
     #[error("{0}; --metrics sets the address too")]
-    Metrics(#[from] ListenError),
+    MetricsListener(#[from] ListenError),
 
     /// The service has nowhere to listen.
     #[error("cannot listen on {address}: {source}; set --listen to an address of this machine with a free port")]
@@ -87,9 +90,25 @@ pub enum StartError {
     #[error("the built-in identity provider cannot be started on the loopback interface: {0}")]
     IdentityProvider(#[source] Box<dyn std::error::Error + Send + Sync>),
 
-    /// The server failed while it was running.
-    #[error("the server failed: {0}")]
-    Serve(#[source] io::Error),
+    /// The dependencies cannot be checked.
+    #[error(transparent)]
+    Health(#[from] HealthError),
+
+    /// A dependency has an address that is none.
+    #[error(transparent)]
+    Target(#[from] InvalidTarget),
+
+    /// A metric's name is taken by another one.
+    #[error(transparent)]
+    Metrics(#[from] RegistryError),
+
+    /// A page is listed twice.
+    #[error(transparent)]
+    Page(#[from] InvalidPage),
+
+    /// The server failed while it was running, or cannot be told to stop.
+    #[error(transparent)]
+    Serve(#[from] DrainError),
 
     /// The monitoring did not come to rest in time.
     #[error(transparent)]

@@ -74,6 +74,9 @@ pub(crate) enum DemoError {
     #[error("Prometheus has no time spent in {system}, although the service uses it for every tenant")]
     NotMeasured { system: &'static str },
 
+    #[error("Prometheus has no {what}, although the load takes some")]
+    NothingMeasured { what: &'static str },
+
     #[error("asked to end, the service ended with {status}; its log is {}", log.display())]
     ServiceFailed { status: ExitStatus, log: PathBuf },
 

@@ -199,6 +199,7 @@ impl Demo<'_> {
             // Its requests are there at the end of the next round.
             tenant_view: tenant_view::look(&services.saas.url, busiest, &mut self.expected).await?,
             promtool: scrape::keep(&services.saas.metrics_url(), &self.folder.join("metrics.txt")).await?,
+            pools: self.reader.pools().await?,
             total: self.reader.total(&counts).await?,
             tenants: self.reader.tenants(&counts).await?,
         })
@@ -208,7 +209,10 @@ impl Demo<'_> {
     fn show(&self, summary: &Summary) -> Result<(), DemoError> {
         println!("{}", summary.table(self.arguments.rows));
         println!("p50, p95 and p99 are interpolated by Prometheus within the buckets of the tenants' histogram.");
-        println!("Free tenants have no time of SQL and Redis by name: it is that of __other__, and in the last line.");
+        println!(
+            "Free tenants have no databases, calls and jobs by name: theirs are those of __other__, and in the last line."
+        );
+        println!("{}", summary.pools());
         println!("{}", summary.store_and_readers());
         let file = self.folder.join("summary.json");
         summary.write(&file).map_err(|source| DemoError::Write { path: file.clone(), source })?;
@@ -221,6 +225,15 @@ impl Demo<'_> {
         for system in ["postgresql", "redis"] {
             if summary.total.database_seconds.get(system).is_none_or(|seconds| *seconds <= 0.0) {
                 return Err(DemoError::NotMeasured { system });
+            }
+        }
+        for (what, is_measured) in [
+            ("background job", summary.total.jobs.is_some_and(|jobs| jobs > 0)),
+            ("call to another service", summary.total.external_seconds.is_some_and(|seconds| seconds > 0.0)),
+            ("hit of the cache", summary.total.cache_hit_ratio.is_some_and(|ratio| ratio > 0.0)),
+        ] {
+            if !is_measured {
+                return Err(DemoError::NothingMeasured { what });
             }
         }
         let comparison = &summary.comparison;

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     counts::CountsByTenant,
-    report::{Latency, Measured, Store},
+    report::{Latency, Measured, Pool, Store},
 };
 
 /// The `job` label of the sample service.
@@ -31,6 +31,25 @@ const TOTAL_ERROR_RATIO: &str = r#"(sum (saas_tenant_requests_total{job="saas", 
 pub(crate) const DATABASE_TIME: &str =
     r#"sum by (tenant, db_system_name) (saas_tenant_db_time_seconds_total{job="saas"})"#;
 const TOTAL_DATABASE_TIME: &str = r#"sum by (db_system_name) (saas_tenant_db_time_seconds_total{job="saas"})"#;
+
+const JOBS: &str = r#"sum by (tenant) (saas_job_runs_total{job="saas"})"#;
+const TOTAL_JOBS: &str = r#"sum (saas_job_runs_total{job="saas"})"#;
+/// Of what a cache was asked for; a failure of the cache is no hit.
+const CACHE_HITS: &str = r#"(sum by (tenant) (saas_cache_requests_total{job="saas", result="hit"})
+    or 0 * sum by (tenant) (saas_cache_requests_total{job="saas"}))
+    / sum by (tenant) (saas_cache_requests_total{job="saas"})"#;
+const TOTAL_CACHE_HITS: &str = r#"(sum (saas_cache_requests_total{job="saas", result="hit"}) or vector(0))
+    / sum (saas_cache_requests_total{job="saas"})"#;
+const EXTERNAL_TIME: &str = r#"sum by (tenant) (saas_tenant_dependency_time_seconds_total{job="saas"})"#;
+const TOTAL_EXTERNAL_TIME: &str = r#"sum (saas_tenant_dependency_time_seconds_total{job="saas"})"#;
+
+const POOL_MAX: &str = r#"sum by (db_client_connection_pool_name) (db_client_connection_max{job="saas"})"#;
+const POOL_USE: &str =
+    r#"sum by (db_client_connection_pool_name) (db_client_connection_use_time_seconds_sum{job="saas"})"#;
+const POOL_TAKEN: &str =
+    r#"sum by (db_client_connection_pool_name) (db_client_connection_use_time_seconds_count{job="saas"})"#;
+const POOL_WAIT: &str = r#"histogram_quantile(0.95,
+    sum by (db_client_connection_pool_name, le) (db_client_connection_wait_time_seconds_bucket{job="saas"}))"#;
 
 /// The lowest value of `up` since the demo began: 1 if no scrape has failed.
 const EVERY_SCRAPE: &str = r#"min_over_time(up{job="saas"}[1d])"#;
@@ -89,6 +108,15 @@ impl Reader {
             let row = tenants.entry(label(&labels, "tenant")?).or_default();
             row.database_seconds.insert(label(&labels, "db_system_name")?, seconds);
         }
+        for (labels, runs) in self.vector(JOBS).await? {
+            tenants.entry(label(&labels, "tenant")?).or_default().jobs = Some(whole(runs)?);
+        }
+        for (labels, ratio) in self.vector(CACHE_HITS).await? {
+            tenants.entry(label(&labels, "tenant")?).or_default().cache_hit_ratio = finite(ratio);
+        }
+        for (labels, seconds) in self.vector(EXTERNAL_TIME).await? {
+            tenants.entry(label(&labels, "tenant")?).or_default().external_seconds = Some(seconds);
+        }
         Ok(tenants)
     }
 
@@ -106,7 +134,29 @@ impl Reader {
         for (labels, seconds) in self.vector(TOTAL_DATABASE_TIME).await? {
             total.database_seconds.insert(label(&labels, "db_system_name")?, seconds);
         }
+        total.jobs = self.scalar(TOTAL_JOBS).await?.map(whole).transpose()?;
+        total.cache_hit_ratio = self.scalar(TOTAL_CACHE_HITS).await?.and_then(finite);
+        total.external_seconds = self.scalar(TOTAL_EXTERNAL_TIME).await?;
         Ok(total)
+    }
+
+    /// The connection pools of the service, by name.
+    pub(crate) async fn pools(&self) -> Result<BTreeMap<String, Pool>, ReadError> {
+        const NAME: &str = "db_client_connection_pool_name";
+        let mut pools = BTreeMap::<String, Pool>::new();
+        for (labels, max) in self.vector(POOL_MAX).await? {
+            pools.entry(label(&labels, NAME)?).or_default().max = whole(max)?;
+        }
+        for (labels, taken) in self.vector(POOL_TAKEN).await? {
+            pools.entry(label(&labels, NAME)?).or_default().taken = whole(taken)?;
+        }
+        for (labels, seconds) in self.vector(POOL_USE).await? {
+            pools.entry(label(&labels, NAME)?).or_default().use_seconds = seconds;
+        }
+        for (labels, seconds) in self.vector(POOL_WAIT).await? {
+            pools.entry(label(&labels, NAME)?).or_default().wait_seconds_p95 = finite(seconds);
+        }
+        Ok(pools)
     }
 
     /// What the metric store of the service holds.

@@ -21,6 +21,25 @@ pub(crate) struct Measured {
     pub(crate) latency_seconds: Latency,
     /// Time spent waiting for databases, by `db_system_name`. Free tenants have none by name: it is that of `__other__`.
     pub(crate) database_seconds: BTreeMap<String, f64>,
+    /// Runs of background jobs; `null` if there was none, or none by the tenant's name.
+    pub(crate) jobs: Option<u64>,
+    /// Of what was asked of the cache, what it had, from 0 to 1; `null` if it was not asked.
+    pub(crate) cache_hit_ratio: Option<f64>,
+    /// Time spent waiting for other services; `null` if none was asked.
+    pub(crate) external_seconds: Option<f64>,
+}
+
+/// A connection pool, since the service was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Pool {
+    /// The most connections that it may open.
+    pub(crate) max: u64,
+    /// How often a connection was taken and given back.
+    pub(crate) taken: u64,
+    /// For how long connections were held, all together.
+    pub(crate) use_seconds: f64,
+    /// What 95 of 100 waits for a connection did not exceed; `null` without a wait.
+    pub(crate) wait_seconds_p95: Option<f64>,
 }
 
 impl Measured {
@@ -87,6 +106,8 @@ pub(crate) struct Summary {
     pub(crate) tenant_view: TenantView,
     /// What `promtool check metrics` says of `metrics.txt`; all of it is allowed.
     pub(crate) promtool: Vec<String>,
+    /// The connection pools, by name.
+    pub(crate) pools: BTreeMap<String, Pool>,
     /// All tenants together.
     pub(crate) total: Measured,
     /// Each tenant, by the value of the `tenant` label.
@@ -128,7 +149,19 @@ impl Summary {
 
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        table.set_header(["tenant", "requests", "server errors", "p50", "p95", "p99", "SQL time", "Redis time"]);
+        table.set_header([
+            "tenant",
+            "requests",
+            "server errors",
+            "p50",
+            "p95",
+            "p99",
+            "SQL time",
+            "Redis time",
+            "external",
+            "jobs",
+            "cache hits",
+        ]);
         for (tenant, row) in tenants {
             table.add_row(cells(tenant, row));
         }
@@ -157,6 +190,27 @@ impl Summary {
         )
     }
 
+    /// The connection pools: how many connections there may be, how many were in use on average while the load was
+    /// played, and how long it took to get one.
+    pub(crate) fn pools(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header(["pool", "connections", "in use on average", "taken", "p95 of waits"]);
+        for (name, pool) in &self.pools {
+            table.add_row([
+                Cell::new(name),
+                Cell::new(pool.max),
+                Cell::new(format!("{:.2}", pool.use_seconds / self.durations.load)),
+                Cell::new(pool.taken),
+                Cell::new(Seconds(pool.wait_seconds_p95)),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
     /// The rows in which Prometheus and the load generator differ.
     pub(crate) fn differences(&self) -> Table {
         let mut table = Table::new();
@@ -175,17 +229,22 @@ impl Summary {
 }
 
 fn cells(name: &str, row: &Measured) -> Vec<Cell> {
-    let ratio = row.error_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2} %", 100.0 * ratio));
+    let percent = |ratio: Option<f64>, digits| {
+        ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.digits$} %", 100.0 * ratio))
+    };
     let Latency { p50, p95, p99 } = row.latency_seconds;
     vec![
         Cell::new(name),
         Cell::new(row.outcomes.total()),
-        Cell::new(ratio),
+        Cell::new(percent(row.error_ratio, 2)),
         Cell::new(Seconds(p50)),
         Cell::new(Seconds(p95)),
         Cell::new(Seconds(p99)),
         Cell::new(Seconds(row.sql_seconds())),
         Cell::new(Seconds(row.redis_seconds())),
+        Cell::new(Seconds(row.external_seconds)),
+        Cell::new(row.jobs.map_or_else(|| "-".to_owned(), |jobs| jobs.to_string())),
+        Cell::new(percent(row.cache_hit_ratio, 1)),
     ]
 }
 
@@ -213,6 +272,9 @@ mod tests {
             error_ratio: Some(0.015),
             latency_seconds: Latency { p50: Some(0.0042), p95: Some(0.25), p99: Some(1.5) },
             database_seconds: BTreeMap::from([("postgresql".to_owned(), 2.5), ("redis".to_owned(), 0.125)]),
+            jobs: Some(3),
+            cache_hit_ratio: Some(0.875),
+            external_seconds: Some(0.5),
         }
     }
 
@@ -233,6 +295,10 @@ mod tests {
             formats: BTreeMap::from([("text", 10_240), ("protobuf", 1)]),
             tenant_view: TenantView { tenant: "acme".to_owned(), series: 20 },
             promtool: vec![],
+            pools: BTreeMap::from([(
+                "postgresql".to_owned(),
+                Pool { max: 10, taken: 1_234, use_seconds: 90.0, wait_seconds_p95: Some(0.0015) },
+            )]),
             total: measured(1_234, 20),
             tenants: BTreeMap::from([
                 ("acme".to_owned(), measured(8, 1)),
@@ -245,13 +311,13 @@ mod tests {
     #[test]
     fn the_table_begins_with_the_busiest_tenants_and_ends_with_all() {
         let expected = "\
-┌────────────────────┬──────────┬───────────────┬────────┬──────────┬────────┬──────────┬────────────┐
-│ tenant             ┆ requests ┆ server errors ┆    p50 ┆      p95 ┆    p99 ┆ SQL time ┆ Redis time │
-╞════════════════════╪══════════╪═══════════════╪════════╪══════════╪════════╪══════════╪════════════╡
-│ zeta               ┆     1245 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms │
-│ acme               ┆        9 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms │
-│ all 3, 1 not shown ┆     1254 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms │
-└────────────────────┴──────────┴───────────────┴────────┴──────────┴────────┴──────────┴────────────┘";
+┌────────────────────┬──────────┬───────────────┬────────┬──────────┬────────┬──────────┬────────────┬──────────┬──────┬────────────┐
+│ tenant             ┆ requests ┆ server errors ┆    p50 ┆      p95 ┆    p99 ┆ SQL time ┆ Redis time ┆ external ┆ jobs ┆ cache hits │
+╞════════════════════╪══════════╪═══════════════╪════════╪══════════╪════════╪══════════╪════════════╪══════════╪══════╪════════════╡
+│ zeta               ┆     1245 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms ┆ 500.0 ms ┆    3 ┆     87.5 % │
+│ acme               ┆        9 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms ┆ 500.0 ms ┆    3 ┆     87.5 % │
+│ all 3, 1 not shown ┆     1254 ┆        1.50 % ┆ 4.2 ms ┆ 250.0 ms ┆ 1.50 s ┆   2.50 s ┆   125.0 ms ┆ 500.0 ms ┆    3 ┆     87.5 % │
+└────────────────────┴──────────┴───────────────┴────────┴──────────┴────────┴──────────┴────────────┴──────────┴──────┴────────────┘";
         assert_eq!(summary().table(2).to_string(), expected);
         let whole = summary().table(3).to_string();
         assert!(whole.contains("quiet") && whole.contains("all 3 "), "{whole}");
@@ -261,7 +327,7 @@ mod tests {
     fn a_tenant_without_database_time_by_name_has_none_in_the_table() {
         let summary = Summary { tenants: [("free".to_owned(), Measured::default())].into(), ..summary() };
         let table = summary.table(1).to_string();
-        assert!(table.lines().any(|line| line.contains("free") && line.matches("- ").count() == 6), "{table}");
+        assert!(table.lines().any(|line| line.contains("free") && line.matches("- ").count() == 9), "{table}");
     }
 
     #[test]
@@ -270,6 +336,17 @@ mod tests {
             summary().store_and_readers(),
             "The store holds 1200 series in 65 KiB. A scrape of it is 1 KiB in protobuf, 10 KiB in text.\n\
              acme has signed in and asked for its own metrics: 20 lines, and none of another tenant."
+        );
+    }
+
+    #[test]
+    fn a_pool_is_shown_by_how_much_of_it_is_in_use() {
+        let table = summary().pools().to_string();
+        assert!(
+            table.lines().any(|line| {
+                ["postgresql", " 10 ", " 1.50 ", " 1234 ", " 1.5 ms "].iter().all(|cell| line.contains(cell))
+            }),
+            "{table}"
         );
     }
 
@@ -296,6 +373,9 @@ mod tests {
                 "error_ratio": 0.015,
                 "latency_seconds": {"p50": 0.0042, "p95": 0.25, "p99": 1.5},
                 "database_seconds": {"postgresql": 2.5, "redis": 0.125},
+                "jobs": 3,
+                "cache_hit_ratio": 0.875,
+                "external_seconds": 0.5,
             })
         };
         assert_eq!(
@@ -316,6 +396,7 @@ mod tests {
                 "formats": {"text": 10_240, "protobuf": 1},
                 "tenant_view": {"tenant": "acme", "series": 20},
                 "promtool": [],
+                "pools": {"postgresql": {"max": 10, "taken": 1_234, "use_seconds": 90.0, "wait_seconds_p95": 0.0015}},
                 "total": row(1_234, 20),
                 "tenants": {
                     "acme": row(8, 1),
@@ -324,6 +405,9 @@ mod tests {
                         "error_ratio": null,
                         "latency_seconds": {"p50": null, "p95": null, "p99": null},
                         "database_seconds": {},
+                        "jobs": null,
+                        "cache_hit_ratio": null,
+                        "external_seconds": null,
                     },
                     "zeta": row(1_226, 19),
                 },

@@ -83,6 +83,8 @@ impl Saas {
         let mut process = Launch::new(program.to_owned(), arguments)
             .variable("DATABASE_URL", postgresql.url())
             .variable("REDIS_URL", redis.url())
+            // No load balancer has to notice that it ends.
+            .variable("MONITORING_DRAIN_DELAY", "0".to_owned())
             .start(&folder.join("saas.log"))?;
         let log = process.log().to_owned();
         let (url, metrics) = process.wait_until(SERVICE_READY_WITHIN, || {

@@ -7,7 +7,10 @@ mod stub;
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use monitoring_core::Monitoring;
+use monitoring_core::client::{self, Dependency};
+use reqwest::StatusCode;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use stub::StubSettings;
@@ -34,20 +37,29 @@ pub(crate) struct Subject<'a> {
 }
 
 pub(crate) struct IdentityProvider {
-    client: Client,
+    client: ClientWithMiddleware,
     address: String,
 }
 
 impl IdentityProvider {
     /// Starts the stub, and makes a client for it.
-    pub(crate) async fn start(settings: StubSettings) -> Result<Self, StartError> {
+    pub(crate) async fn start(settings: StubSettings, monitoring: &Monitoring) -> Result<Self, StartError> {
         let address = stub::start(settings).await.map_err(|error| StartError::IdentityProvider(error.into()))?;
-        let client = Client::builder()
+        let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
             .build()
             .map_err(|error| StartError::IdentityProvider(error.into()))?;
-        Ok(Self { client, address: format!("http://{address}") })
+        // Another company's: it is not told which of our requests belong together.
+        let provider = Dependency::new("identity").host(address.to_string());
+        let calls = client::layer().dependency(provider).monitoring(monitoring)?;
+        let client = ClientBuilder::new(client).with(calls.into_middleware()).build();
+        Ok(Self { client, address: address.to_string() })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether the credentials are right.
@@ -61,11 +73,11 @@ impl IdentityProvider {
     }
 
     async fn ask(&self, what: &str, question: &impl Serialize) -> Result<(), ApiError> {
-        let answer = self.client.post(format!("{}/{what}", self.address)).json(question).send().await?;
+        let answer = self.client.post(format!("http://{}/{what}", self.address)).json(question).send().await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             return Err(ApiError::WrongCredentials);
         }
-        answer.error_for_status()?;
+        answer.error_for_status().map_err(reqwest_middleware::Error::from)?;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod tenants;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use monitoring_core::health::{CheckBuilder, HealthBuilder};
 use monitoring_sqlx::{PgPool, SqlitePool};
 use sqlx::Connection;
 use sqlx::pool::PoolOptions;
@@ -82,6 +83,11 @@ impl Store {
         let pool = PgPool::builder().options(options).connect_with(database).await.map_err(unreachable)?;
         sqlx::migrate!("migrations/postgres").run(pool.as_sqlx()).await?;
         Ok(Self::Postgres(pool))
+    }
+
+    /// Adds a check of the database.
+    pub(crate) fn check(&self, checks: HealthBuilder, name: &'static str) -> CheckBuilder {
+        on_either!(self, |pool| checks.check(name, pool.clone()))
     }
 
     pub(crate) async fn close(&self) {

@@ -1,5 +1,7 @@
 //! The tables `reports` and `report_lines`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::activity::RECORD_ACTIVITY;
@@ -55,6 +57,16 @@ impl Store {
         const STATEMENT: &str = "SELECT label, amount FROM report_lines JOIN reports ON reports.id = report_id \
                                  WHERE tenant_id = $1 AND report_id = $2 ORDER BY label";
         on_either!(self, |pool| sqlx::query_as(STATEMENT).bind(tenant).bind(report).fetch_all(pool).await)
+    }
+
+    /// How many reports of all tenants are still to be made, and for how long the oldest of them has waited.
+    pub(crate) async fn waiting_reports(&self) -> Result<(u64, Option<Duration>), sqlx::Error> {
+        const STATEMENT: &str = "SELECT COUNT(*), MIN(requested_at) FROM reports WHERE state = $1";
+        let (waiting, oldest): (i64, Option<i64>) = on_either!(self, |pool| {
+            sqlx::query_as(STATEMENT).bind(ReportState::Queued.as_str()).fetch_one(pool).await?
+        });
+        let seconds = |since: i64| u64::try_from(now() - since).unwrap_or_default();
+        Ok((u64::try_from(waiting).unwrap_or_default(), oldest.map(seconds).map(Duration::from_secs)))
     }
 
     /// Adds a report that is still to be made. `None` if the tenant has no such project.

@@ -155,3 +155,15 @@ async fn a_free_tenant_has_its_requests_by_name_and_its_database_time_in_the_tot
     assert_eq!(samples().sum("saas_tenant_db_time_seconds_total", &[("tenant", "initech-0026")]), 0.0);
     assert!(others() > before);
 }
+
+#[tokio::test]
+async fn what_a_browser_reports_is_counted_by_page() {
+    let bench = Bench::start().await;
+    let page = bench.send(Request::get("/app").body(Body::empty()).unwrap()).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let report = r#"{"p":"/app","l":1200,"i":40,"c":0,"e":0,"r":0}"#;
+    let answer = bench.ask(Request::post("/vitals.js").body(Body::from(report)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let page = [("http_route", "/app")];
+    assert_eq!(samples().sum("saas_browser_largest_contentful_paint_seconds_count", &page), 1.0);
+}

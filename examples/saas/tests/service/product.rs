@@ -101,7 +101,7 @@ async fn the_feed_tells_the_past_then_what_happens_and_ends_when_the_service_sto
     assert!(next().await.unwrap().contains(&format!("\"project_id\":{first},")));
     let second = bench.project(&token, "Meanwhile").await;
     assert!(next().await.unwrap().contains(&format!("\"project_id\":{second},")));
-    bench.app.begin_to_stop();
+    bench.app.end_feeds();
     assert_eq!(next().await, None);
 }
 

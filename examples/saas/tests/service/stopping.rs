@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use monitoring_core::Monitoring;
+use monitoring_core::health::Drain;
 use saas::serve;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
@@ -30,8 +32,11 @@ async fn a_client_that_reads_nothing_does_not_keep_the_service_from_stopping() {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, told_to_stop) = oneshot::channel::<()>();
-    let told_to_stop = async { told_to_stop.await.unwrap() };
     let deadline = Duration::from_millis(100);
+    // A monitoring of its own, since the one of this process goes on being ready for other tests.
+    let monitoring = Monitoring::builder("stopping").build().unwrap();
+    let drain = Drain::of(&monitoring).delay(Duration::ZERO).deadline(deadline);
+    let draining = drain.when(async { told_to_stop.await.unwrap() }).unwrap();
 
     let client = async {
         let mut connection = socket_of_small_buffers().connect(address).await.unwrap();
@@ -42,7 +47,7 @@ async fn a_client_that_reads_nothing_does_not_keep_the_service_from_stopping() {
         stop.send(()).unwrap();
         (connection, Instant::now())
     };
-    let both = async { tokio::join!(client, serve(&bench.app, listener, told_to_stop, deadline)) };
+    let both = async { tokio::join!(client, serve(&bench.app, listener, &draining)) };
     let ((_connection, told), served) = timeout(Duration::from_secs(30), both).await.unwrap();
     served.unwrap();
     assert!(told.elapsed() >= deadline, "the client was not in the way");
