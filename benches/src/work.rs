@@ -18,11 +18,16 @@ pub enum Part {
     Hostile,
     /// The HTTP layer.
     Http,
+    /// The SQL wrapper.
+    Sql,
+    /// The Redis wrapper.
+    Redis,
 }
 
 impl Part {
     /// All parts, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [Self::Record, Self::Hot, Self::Memory, Self::Hostile, Self::Http];
+    pub const ALL: [Self; 7] =
+        [Self::Record, Self::Hot, Self::Memory, Self::Hostile, Self::Http, Self::Sql, Self::Redis];
 
     /// The part's name, as it is given to the benchmarks.
     pub const fn name(self) -> &'static str {
@@ -32,6 +37,8 @@ impl Part {
             Self::Memory => "memory",
             Self::Hostile => "hostile",
             Self::Http => "http",
+            Self::Sql => "sql",
+            Self::Redis => "redis",
         }
     }
 }

@@ -10,6 +10,8 @@ const SCRAPE: &str = "text of 1M counters";
 const UNKNOWN: &str = "1M unknown tenants";
 const REGISTERED: &str = "1M registered tenants over budget";
 const HTTP: &str = "HTTP layer, metrics only";
+const SQL: &str = "SQL wrapper, SELECT 1 on SQLite";
+const REDIS: &str = "Redis wrapper, GET answered in process";
 
 /// The series that the store under attack may have in a family.
 const BUDGET: f64 = 100_000.0;
@@ -92,6 +94,16 @@ works! {
     HTTP_TIME = Work::lower(HTTP, "over a bare router", "ns").goal(400.0);
     /// Beyond the two that any layer makes axum do.
     HTTP_ALLOCATIONS = Work::lower(HTTP, "allocations over a pass-through layer", "allocations").goal(0.0);
+
+    /// Time over sqlx alone, to take a connection from the pool included.
+    SQL_TIME = Work::lower(SQL, "over bare sqlx", "ns").goal(1_000.0);
+    /// The same for allocations.
+    SQL_ALLOCATIONS = Work::lower(SQL, "allocations over bare sqlx", "allocations");
+
+    /// Time over the connection alone.
+    REDIS_TIME = Work::lower(REDIS, "over the bare connection", "ns").goal(300.0);
+    /// The same for allocations.
+    REDIS_ALLOCATIONS = Work::lower(REDIS, "allocations over the bare connection", "allocations");
 }
 
 #[cfg(test)]
@@ -101,7 +113,7 @@ mod tests {
     use super::*;
 
     /// The goals that the project has set itself, in its own words.
-    const GOALS: [(&str, f64); 16] = [
+    const GOALS: [(&str, f64); 18] = [
         ("record counter and histogram, tenant handle, 1000 tenants", 30.0),
         ("record counter and histogram, tenant handle, 10000 tenants", 90.0),
         ("record counter and histogram, tenant handle, allocations", 0.0),
@@ -118,6 +130,8 @@ mod tests {
         ("1M unknown tenants, fold into overflow, tenant text", 60.0),
         ("HTTP layer, metrics only, over a bare router", 400.0),
         ("HTTP layer, metrics only, allocations over a pass-through layer", 0.0),
+        ("SQL wrapper, SELECT 1 on SQLite, over bare sqlx", 1_000.0),
+        ("Redis wrapper, GET answered in process, over the bare connection", 300.0),
     ];
 
     #[test]

@@ -6,7 +6,8 @@
 //! - `measure.rs` runs variants of the same work in turns.
 //! - `stores/` are the stores that are compared, each as its users write it.
 //! - `record.rs`, `hot.rs`, `memory.rs` and `hostile.rs` are what they are asked to do.
-//! - `http/` is the HTTP layer beside other layers and what a team writes by hand.
+//! - `http/` is the HTTP layer beside other layers and what a team writes by hand; `sql.rs` and `redis.rs` are the same for
+//!   the wrappers of databases.
 
 mod hostile;
 mod hot;
@@ -14,6 +15,8 @@ mod http;
 mod measure;
 mod memory;
 mod record;
+mod redis;
+mod sql;
 mod stores;
 
 use std::error::Error;
@@ -57,6 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             Part::Memory => memory::run(arguments.quick)?,
             Part::Hostile => hostile::run()?,
             Part::Http => http::run(arguments.quick)?,
+            Part::Sql => sql::run(arguments.quick)?,
+            Part::Redis => redis::run(arguments.quick)?,
         };
         report.rows.extend(rows);
     }

@@ -118,6 +118,21 @@ pub(crate) fn row(work: &Work, ours: &str, costs: &[Cost], value: impl Fn(&Cost)
     row
 }
 
+/// What each costs over the one of that name, which is left out, as is what costs less than it.
+pub(crate) fn over(costs: &[Cost], name: &str, value: impl Fn(&Cost) -> f64 + Copy) -> Vec<Cost> {
+    let base = base(costs, name, value);
+    costs
+        .iter()
+        .skip_while(|cost| cost.name != name)
+        .skip(1)
+        .map(|cost| Cost { nanoseconds: value(cost) - base, allocations: value(cost) - base, ..*cost })
+        .collect()
+}
+
+pub(crate) fn base(costs: &[Cost], name: &str, value: impl Fn(&Cost) -> f64) -> f64 {
+    costs.iter().find(|cost| cost.name == name).map_or(f64::NAN, value)
+}
+
 /// The one in the middle.
 pub(crate) fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();

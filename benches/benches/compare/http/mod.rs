@@ -30,7 +30,7 @@ use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use self::application::{Claims, Requests, TENANTS, router};
 use self::bounds::{DenseLayer, PassThroughLayer};
 use self::handwritten::{Instruments, OnMeasured, OnMetrics, OnPrometheus, everything};
-use crate::measure::{Cost, Effort, measure, row};
+use crate::measure::{Effort, base, measure, over, row};
 use crate::stores::metrics_exporter;
 
 const BARE: &str = "bare router";
@@ -100,21 +100,6 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, Box<dyn Error>> {
         row(&works::HTTP_TIME, OURS, &time, |cost| cost.nanoseconds),
         row(&works::HTTP_ALLOCATIONS, OURS, &allocations, |cost| cost.allocations),
     ])
-}
-
-/// What each costs over the one of that name, which is left out, as is what costs less than it.
-fn over(costs: &[Cost], name: &str, value: impl Fn(&Cost) -> f64 + Copy) -> Vec<Cost> {
-    let base = base(costs, name, value);
-    costs
-        .iter()
-        .skip_while(|cost| cost.name != name)
-        .skip(1)
-        .map(|cost| Cost { nanoseconds: value(cost) - base, allocations: value(cost) - base, ..*cost })
-        .collect()
-}
-
-fn base(costs: &[Cost], name: &str, value: impl Fn(&Cost) -> f64) -> f64 {
-    costs.iter().find(|cost| cost.name == name).map_or(f64::NAN, value)
 }
 
 fn ours(requests: &Requests) -> Result<Router, Box<dyn Error>> {
