@@ -5,10 +5,11 @@
 //! variant two or three nanoseconds an allocation, and makes no thread wait for another.
 
 use std::hint::black_box;
-use std::sync::Barrier;
+use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
 
 use monitoring_benches::{Kind, Row, Work};
+use rustix::time::{ClockId, clock_gettime};
 
 /// One way to do the work.
 pub(crate) struct Variant<'a> {
@@ -17,11 +18,18 @@ pub(crate) struct Variant<'a> {
     /// Does the work as often as it is told, in an order that the seed sets.
     work: Box<dyn Fn(u64, u32) + Sync + 'a>,
     maintain: Box<dyn Fn() + 'a>,
+    clock: fn() -> Duration,
 }
 
 impl<'a> Variant<'a> {
     pub(crate) fn new(name: &'static str, kind: Kind, work: impl Fn(u64, u32) + Sync + 'a) -> Self {
-        Self { name, kind, work: Box::new(work), maintain: Box::new(|| {}) }
+        Self { name, kind, work: Box::new(work), maintain: Box::new(|| {}), clock: time_of_day }
+    }
+
+    /// By the processor's time of the thread that does the work: where most of the time is a wait for another thread, and
+    /// that wait takes now longer and now less.
+    pub(crate) fn by_processor_time(self) -> Self {
+        Self { clock: processor_time, ..self }
     }
 
     /// With what a thread of its own does besides every few seconds: done after each turn, and not on its clock.
@@ -31,11 +39,11 @@ impl<'a> Variant<'a> {
 
     /// How long each of that many threads takes to do the work that often, all at the same time.
     fn time(&self, threads: u32, iterations: u32) -> Duration {
-        let work = &self.work;
+        let (work, clock) = (&self.work, self.clock);
         let timed = |seed| {
-            let start = Instant::now();
+            let start = clock();
             work(black_box(seed), black_box(iterations));
-            start.elapsed()
+            clock().saturating_sub(start)
         };
         if threads == 1 {
             return timed(SEED);
@@ -52,6 +60,16 @@ impl<'a> Variant<'a> {
         });
         times.iter().sum::<Duration>() / threads
     }
+}
+
+fn time_of_day() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 const SEED: u64 = 0x2545_F491_4F6C_DD1D;
