@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-use monitoring_core::{LabelSet, LabelValue, StatusCode, Symbol, Symbols};
+use monitoring_core::{LabelSet, LabelValue, RequestMethod, StatusCode, Symbol, Symbols};
 
 use crate::grpc::GrpcStatus;
 
@@ -41,72 +40,12 @@ pub(crate) struct TenantRequestLabels {
     pub(crate) route_group: Symbol,
 }
 
-/// The method of a request. A client can send any token, so what is not known is folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, LabelValue)]
-pub(crate) enum RequestMethod {
-    #[label("CONNECT")]
-    Connect,
-    #[label("DELETE")]
-    Delete,
-    #[label("GET")]
-    Get,
-    #[label("HEAD")]
-    Head,
-    #[label("OPTIONS")]
-    Options,
-    #[label("PATCH")]
-    Patch,
-    #[label("POST")]
-    Post,
-    #[label("PUT")]
-    Put,
-    #[label("TRACE")]
-    Trace,
-    #[label("_OTHER")]
-    Other,
-}
-
-impl From<&Method> for RequestMethod {
-    fn from(method: &Method) -> Self {
-        match *method {
-            Method::CONNECT => Self::Connect,
-            Method::DELETE => Self::Delete,
-            Method::GET => Self::Get,
-            Method::HEAD => Self::Head,
-            Method::OPTIONS => Self::Options,
-            Method::PATCH => Self::Patch,
-            Method::POST => Self::Post,
-            Method::PUT => Self::Put,
-            Method::TRACE => Self::Trace,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl RequestMethod {
-    /// As labels name it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "CONNECT",
-            Self::Delete => "DELETE",
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Options => "OPTIONS",
-            Self::Patch => "PATCH",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Trace => "TRACE",
-            Self::Other => "_OTHER",
-        }
-    }
-
-    /// The method beside the status of the response. A route refuses every method that it does not have, so clients
-    /// could make a series of each: refused ones are folded.
-    pub(crate) fn answered(self, status: Option<http::StatusCode>) -> Self {
-        match status {
-            Some(http::StatusCode::METHOD_NOT_ALLOWED) => Self::Other,
-            _ => self,
-        }
+/// The method beside the status of the response. A route refuses every method that it does not have, so clients could make a
+/// series of each: refused ones are folded.
+pub(crate) fn answered(method: RequestMethod, status: Option<http::StatusCode>) -> RequestMethod {
+    match status {
+        Some(http::StatusCode::METHOD_NOT_ALLOWED) => RequestMethod::Other,
+        _ => method,
     }
 }
 
@@ -199,17 +138,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_outside_the_known_ones_is_folded() {
-        assert_eq!(RequestMethod::from(&Method::PATCH), RequestMethod::Patch);
-        for odd in ["BREW", "get", "PROPFIND", "A!#$%&'*+-.^_`|~9"] {
-            let method = Method::from_bytes(odd.as_bytes()).unwrap();
-            assert_eq!(RequestMethod::from(&method), RequestMethod::Other, "{odd}");
-        }
-    }
-
-    #[test]
     fn a_method_that_a_route_refused_is_folded() {
-        let answered = |status| RequestMethod::Delete.answered(status);
+        let answered = |status| super::answered(RequestMethod::Delete, status);
         assert_eq!(answered(Some(http::StatusCode::METHOD_NOT_ALLOWED)), RequestMethod::Other);
         assert_eq!(answered(Some(http::StatusCode::NOT_FOUND)), RequestMethod::Delete);
         assert_eq!(answered(None), RequestMethod::Delete);

@@ -7,11 +7,11 @@ use axum::body::Body as AxumBody;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
-use monitoring_core::{EnteredTenant, Exemplar, Tenant, UpDownEntry};
+use monitoring_core::{EnteredTenant, Exemplar, RequestMethod, Tenant, UpDownEntry};
 
 use crate::body::FollowedBody;
 use crate::grpc::{Call, GrpcStatus};
-use crate::labels::{ActiveLabels, BodyLabels, RequestMethod};
+use crate::labels::{ActiveLabels, BodyLabels};
 use crate::record::HttpServer;
 use crate::report::Report;
 use crate::route::Route;
@@ -76,7 +76,7 @@ impl Measurement {
         method: &Method,
         request_size: Option<u64>,
     ) -> Self {
-        let method = RequestMethod::from(method);
+        let method = RequestMethod::of(method.as_str());
         Self {
             settings: Arc::clone(settings),
             started: Instant::now(),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use monitoring_core::{StatusCode as StatusLabel, Tenant};
+use monitoring_core::{RequestMethod, StatusCode as StatusLabel, Tenant};
 
 use crate::apdex::{Apdex, ApdexLabels};
 use crate::grpc::{Call, GrpcStatus, RpcLabels, RpcSystem};
 use crate::labels::{
-    BodyLabels, ErrorType, Outcome, RequestLabels, RequestMethod, TenantDurationLabels, TenantRequestLabels,
+    BodyLabels, ErrorType, Outcome, RequestLabels, TenantDurationLabels, TenantRequestLabels, answered,
 };
 use crate::measurement::{End, Head};
 use crate::record::HttpServer;
@@ -39,7 +39,7 @@ impl Report<'_> {
 
         instruments.duration.record_within(
             RequestLabels {
-                http_request_method: self.method.answered(status),
+                http_request_method: answered(self.method, status),
                 http_route: template,
                 http_response_status_code: status
                     .map_or(StatusLabel::ABSENT, |status| StatusLabel::new(status.as_u16())),
@@ -82,7 +82,7 @@ impl Report<'_> {
         }
         let status = self.response.map(|response| response.status);
         slow.log(&SlowRequest {
-            method: self.method.answered(status).as_str(),
+            method: answered(self.method, status).as_str(),
             route,
             status: status.map(|status| status.as_u16()),
             outcome: self.verdict().0.as_str(),

@@ -97,6 +97,7 @@ pub mod otlp;
 #[cfg(feature = "propagation")]
 pub mod propagation;
 mod readiness;
+mod request_method;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 mod shared;
@@ -112,6 +113,7 @@ pub use exposition::{Exposition, Format};
 pub use isolation::{IsolationLayer, IsolationViolations};
 pub use monitoring::Monitoring;
 pub use monitoring_macros::{LabelSet, LabelValue};
+pub use request_method::RequestMethod;
 pub use store::{
     CardinalityBudget, Collect, Counter, Exemplar, Gauge, Histogram, InFlight, InstrumentSet, Instruments,
     LABEL_SET_BITS, LabelSet, LabelValue, Measure, Registry, RegistryError, Score, StatusCode, Symbol, Symbols,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::dependency::find;
-use super::labels::{ActiveLabels, CallLabels, DependencyLabels, End, RequestMethod};
+use super::labels::{ActiveLabels, CallLabels, DependencyLabels, End};
 use super::layer::Settings;
 use super::message::ClientRequest;
 use crate::propagation::{TRACEPARENT, TraceContext};
-use crate::{Exemplar, Symbol, Tenant, UpDownEntry};
+use crate::{Exemplar, RequestMethod, Symbol, Tenant, UpDownEntry};
 
 /// What all hosts are that are of no dependency.
 const OTHER: &str = "_OTHER";
@@ -45,7 +45,7 @@ impl Call {
                 settings: Arc::clone(settings),
                 start: Instant::now(),
                 tenant: Tenant::current(),
-                method: request.method().into(),
+                method: RequestMethod::of(request.method().as_str()),
                 server_address: labels.server_address,
                 dependency: labels.dependency,
                 exemplar: instruments.registry.current_exemplar(),

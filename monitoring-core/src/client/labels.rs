@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-
 use super::failure::ClientError;
-use crate::{LabelSet, LabelValue, StatusCode, Symbol, Symbols};
+use crate::{LabelSet, LabelValue, RequestMethod, StatusCode, Symbol, Symbols};
 
 /// Labels of `http.client.request.duration`.
 #[derive(Clone, Copy, Debug, LabelSet)]
@@ -28,48 +26,6 @@ pub(super) struct ActiveLabels {
 #[derive(Clone, Copy, Debug, LabelSet)]
 pub(super) struct DependencyLabels {
     pub(super) dependency: Symbol,
-}
-
-/// The method of a request: HTTP's own nine, and `_OTHER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, LabelValue)]
-pub(super) enum RequestMethod {
-    #[label("CONNECT")]
-    Connect,
-    #[label("DELETE")]
-    Delete,
-    #[label("GET")]
-    Get,
-    #[label("HEAD")]
-    Head,
-    #[label("OPTIONS")]
-    Options,
-    #[label("PATCH")]
-    Patch,
-    #[label("POST")]
-    Post,
-    #[label("PUT")]
-    Put,
-    #[label("TRACE")]
-    Trace,
-    #[label("_OTHER")]
-    Other,
-}
-
-impl From<&Method> for RequestMethod {
-    fn from(method: &Method) -> Self {
-        match *method {
-            Method::CONNECT => Self::Connect,
-            Method::DELETE => Self::Delete,
-            Method::GET => Self::Get,
-            Method::HEAD => Self::Head,
-            Method::OPTIONS => Self::Options,
-            Method::PATCH => Self::Patch,
-            Method::POST => Self::Post,
-            Method::PUT => Self::Put,
-            Method::TRACE => Self::Trace,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// How a call ended.
